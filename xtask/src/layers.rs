@@ -37,8 +37,7 @@ const OWNERS: &[(&[&str], Users)] = &[
     (&["metrics", "signal-hook"], Only("spinney-trace")),
     (&["async-signal", "jiff", "lapin", "redis", "serde", "uuid"], Only("spinney-celery")),
     (&["serde_json", "tracing"], Both("spinney-trace", "spinney-celery")),
-    // Vocabulary. spinney-sync alone needs only the standard library and event-listener, unless a
-    // feature is enabled.
+    // Vocabulary. spinney-sync uses the standard library alone, unless a feature is enabled.
     (&["async-channel", "fastrand", "futures-core"], AllBut("spinney-sync")),
     (&["futures-lite", "pin-project-lite", "slab"], AllBut("spinney-sync")),
 ];

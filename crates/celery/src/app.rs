@@ -25,12 +25,12 @@ use crate::task::{Call, CpuHandler, Handler, Task, TaskSettings, Tasks};
 /// The queue of an app that names none. Celery's name.
 const DEFAULT_QUEUE: &str = "celery";
 
-/// An application of Celery on `RabbitMQ`: a worker with its tasks, and a producer that calls tasks of
-/// others, in Rust or Python. Dropping it ends its producer; a worker runs as long as its
-/// [`run`](Self::run).
+/// An application of Celery on `RabbitMQ`: a worker with its tasks, and a producer that calls tasks
+/// of others, in Rust or Python. Dropping it closes the producer's connection; a worker runs as
+/// long as its [`run`](Self::run).
 ///
-/// A setting after a [`task`](Self::task) applies to that task; a setting before the first task is the
-/// default of all tasks.
+/// A setting after a [`task`](Self::task) applies to that task; a setting before the first task is
+/// the default of all tasks.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -98,10 +98,10 @@ impl Routes {
 }
 
 impl App {
-    /// An app on the broker at `url`, for example `amqp://user:password@host:5672/%2f`. `amqps` needs the
-    /// feature `rustls`: the broker's certificate is checked against the authorities of the system, or
-    /// on Linux those in the file that the environment variable `SSL_CERT_FILE` names. The interval of
-    /// heartbeats is set by `?heartbeat=10`, in seconds.
+    /// Creates an app on the broker at `url`, for example `amqp://user:password@host:5672/%2f`.
+    /// `amqps` needs the feature `rustls`: the broker's certificate is checked against the
+    /// authorities of the system, or on Linux those in the file that the environment variable
+    /// `SSL_CERT_FILE` names. The interval of heartbeats is set by `?heartbeat=10`, in seconds.
     pub fn amqp(url: impl Into<String>) -> Self {
         let settings = Settings {
             url: url.into(),
@@ -127,15 +127,18 @@ impl App {
         }
     }
 
-    /// Where results go: `rpc://`, the default, to the caller's own queue; `redis://..` to redis;
-    /// `disabled://` nowhere. Chords need redis.
+    /// Sets where results are stored: with `rpc://`, the default, they are sent to the caller's own
+    /// queue; with `redis://..` they are stored in redis; with `disabled://` they are dropped. Chords
+    /// need redis.
+    ///
+    /// Python: `result_backend`.
     #[must_use]
     pub fn results(mut self, url: impl Into<String>) -> Self {
         self.settings.results = url.into();
         self
     }
 
-    /// The pool whose slots tasks run in. Default: 100 slots of their own.
+    /// Sets the pool in whose slots tasks run. Default: a pool of the app's own, with 100 slots.
     ///
     /// Python: `--concurrency`.
     #[must_use]
@@ -144,8 +147,8 @@ impl App {
         self
     }
 
-    /// Consumes from this queue as well. Calls of tasks without a route go to the first queue. Default:
-    /// the queue `celery`. A missing queue is declared as durable.
+    /// Adds a queue to consume from. A missing queue is declared as durable. Calls of tasks without a
+    /// route go to the first queue. Default: the queue `celery`.
     ///
     /// Python: `--queues`.
     #[must_use]
@@ -153,8 +156,10 @@ impl App {
         self.add_queue(name.into(), None)
     }
 
-    /// Consumes from this queue, as [`queue`](Self::queue) does; a missing queue is declared with
+    /// Adds a queue to consume from, like [`queue`](Self::queue). A missing queue is declared with
     /// priorities from 0 to `most`.
+    ///
+    /// Python: `x-max-priority`.
     #[must_use]
     pub fn queue_with_priorities(self, name: impl Into<Arc<str>>, most: u8) -> Self {
         self.add_queue(name.into(), Some(most))
@@ -175,7 +180,7 @@ impl App {
         self
     }
 
-    /// The name of the worker. Default: `celery@` and the name of the machine.
+    /// Sets the name of the worker. Default: `celery@` and the name of the machine.
     ///
     /// Python: `--hostname`.
     #[must_use]
@@ -184,7 +189,7 @@ impl App {
         self
     }
 
-    /// How many messages are fetched for each slot. Default: 4.
+    /// Sets how many messages are fetched for each slot. Default: 4.
     ///
     /// Python: `worker_prefetch_multiplier`.
     #[must_use]
@@ -193,39 +198,41 @@ impl App {
         self
     }
 
-    /// How long running tasks may take to finish when the worker is stopped. After that they are killed,
-    /// and their messages go back to the queue. Default: 30 seconds.
+    /// Sets how long running tasks may take to finish when the worker is stopped. After that they are
+    /// killed, and their messages go back to the queue. Default: 30 seconds.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.settings.grace = grace;
         self
     }
 
-    /// How long storing the outcome of a task is retried, while its message stays unacknowledged. After
-    /// that the message goes back to the queue, and the task runs again. Default: two minutes.
+    /// Sets how long storing the outcome of a task is retried, while its message stays
+    /// unacknowledged. After that the message goes back to the queue, and the task runs again.
+    /// Default: two minutes.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.settings.patience = patience;
         self
     }
 
-    /// How long the first connection to the broker is retried. A lost connection is retried without
-    /// limit. Default: a minute.
+    /// Sets how long the first connection to the broker is retried. A lost connection is retried
+    /// without limit. Default: a minute.
     #[must_use]
     pub fn connect_patience(mut self, patience: Duration) -> Self {
         self.settings.connect_patience = patience;
         self
     }
 
-    /// The longest body of a message that is read, in bytes; longer ones are refused. Default: 16 MiB.
+    /// Sets the longest body of a message that is read, in bytes; messages with a longer one are
+    /// refused. Default: 16 MiB.
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.settings.max_body = bytes;
         self
     }
 
-    /// Whether events of tasks are sent to monitors from the beginning. Default: not before a monitor
-    /// asks for them.
+    /// Sets whether events of tasks are sent to monitors from the beginning. Default: `false`; a
+    /// monitor may request them.
     ///
     /// Python: `--task-events`.
     #[must_use]
@@ -234,7 +241,7 @@ impl App {
         self
     }
 
-    /// The threads that [`cpu_task`](Self::cpu_task)s run on. Default: one per core.
+    /// Sets the threads on which [`cpu_task`](Self::cpu_task)s run. Default: one per core.
     #[must_use]
     pub fn threads(self, threads: &ThreadPool) -> Self {
         let _ = self.threads.set(threads.clone());
@@ -242,8 +249,8 @@ impl App {
     }
 
     /// Adds a task: an async function of up to eight parameters that can be read from JSON, which
-    /// returns a `Result`. A first parameter of type [`Request`](crate::Request) describes the call. A
-    /// later task of the same name replaces an earlier one.
+    /// returns a `Result`. A first parameter of type [`Request`](crate::Request) describes the
+    /// call. A later task of the same name replaces an earlier one.
     ///
     /// Python: `@app.task`.
     #[must_use]
@@ -275,11 +282,11 @@ impl App {
         self
     }
 
-    /// The names of the task's parameters, in order, for calls with keyword arguments.
+    /// Sets the names of the task's parameters, in order, for calls with keyword arguments.
     ///
     /// # Panics
     ///
-    /// Before the first [`task`](Self::task).
+    /// Panics if no [`task`](Self::task) was added before.
     #[must_use]
     pub fn params<const N: usize>(mut self, names: [&'static str; N]) -> Self {
         let task = self.last.as_ref().and_then(|name| self.tasks.get_mut(name));
@@ -296,8 +303,8 @@ impl App {
         self.set(|task| task.soft_limit = Some(limit))
     }
 
-    /// Drops a task that runs for longer than `limit`, at its next await. A limit in the message takes
-    /// precedence.
+    /// Drops a task that runs for longer than `limit`, at its next await. A limit in the message
+    /// takes precedence.
     ///
     /// Python: `time_limit`.
     #[must_use]
@@ -321,7 +328,7 @@ impl App {
         self.set(|task| task.ignore_result = true)
     }
 
-    /// How many times the task may [run again](crate::TaskError::retry_after). Default: 3.
+    /// Sets how many times the task may be [retried](crate::TaskError::retry_after). Default: 3.
     ///
     /// Python: `max_retries`.
     #[must_use]
@@ -329,11 +336,11 @@ impl App {
         self.set(|task| task.max_retries = times)
     }
 
-    /// Starts the task at most `starts` times in each `period`, evenly spread, in each worker.
+    /// Starts the task at most `starts` times in each `period`, evenly spaced, in each worker.
     ///
     /// # Panics
     ///
-    /// If `starts` is 0.
+    /// Panics if `starts` is 0.
     ///
     /// Python: `rate_limit`.
     #[must_use]
@@ -349,8 +356,8 @@ impl App {
         self
     }
 
-    /// Runs the worker until remote control stops it. Tasks run on the hub on which this is called; the
-    /// connection has a thread of its own.
+    /// Runs the worker until remote control stops it. Tasks run on the current hub; the connection
+    /// has a thread of its own.
     ///
     /// # Errors
     ///
@@ -359,37 +366,38 @@ impl App {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it stops the worker: running tasks are killed and put back.
+    /// Dropping the future stops the worker: running tasks are killed and put back.
     pub async fn run(self) -> Result<WorkerReport, Error> {
         self.run_until(stream::pending()).await
     }
 
-    /// Runs the worker until SIGTERM or SIGINT. The first lets running tasks end, within the
-    /// [`grace`](Self::grace); a second kills them. Tasks that have not ended are put back.
+    /// Runs the worker until SIGTERM or SIGINT. After the first signal running tasks have the
+    /// [`grace`](Self::grace) to finish; a second signal kills them. Tasks that have not finished
+    /// are put back.
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run); [`Error::System`] if signals cannot be handled.
+    /// The same as [`run`](Self::run); also [`Error::System`] if signals cannot be handled.
     ///
     /// # Cancel safety
     ///
-    /// As [`run`](Self::run).
+    /// Dropping the future stops the worker: running tasks are killed and put back.
     pub async fn run_until_signal(self) -> Result<WorkerReport, Error> {
         use async_signal::{Signal, Signals};
         let signals = Signals::new([Signal::Term, Signal::Int]).map_err(Error::System)?;
         self.run_until(signals.map(drop)).await
     }
 
-    /// Runs the worker until `stops` yields: the first item lets running tasks end, within the
-    /// [`grace`](Self::grace); a second kills them.
+    /// Runs the worker until `stops` yields an item: running tasks then have the
+    /// [`grace`](Self::grace) to finish; a second item kills them.
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run).
+    /// The same as [`run`](Self::run).
     ///
     /// # Cancel safety
     ///
-    /// As [`run`](Self::run).
+    /// Dropping the future stops the worker: running tasks are killed and put back.
     pub async fn run_until(self, stops: impl Stream<Item = ()>) -> Result<WorkerReport, Error> {
         let service = self.into_service()?;
         let stop = service.stopper();
@@ -403,7 +411,7 @@ impl App {
         service.run().or(stopping).await
     }
 
-    /// The worker, whose tasks run on the current hub.
+    /// Creates the worker, whose tasks run on the current hub.
     fn into_service(self) -> Result<Service, Error> {
         let Self { mut settings, tasks, .. } = self;
         settings.finish();
@@ -417,7 +425,7 @@ impl App {
         Ok(Service::new(source, settings, &Hub::current()))
     }
 
-    /// Calls the task `name` with a tuple of arguments. A worker of Rust or Python runs it.
+    /// Calls the task `name` with a tuple of arguments. A worker in Rust or Python runs it.
     ///
     /// # Errors
     ///
@@ -425,7 +433,7 @@ impl App {
     ///
     /// # Cancel safety
     ///
-    /// The call may have been sent when this is dropped.
+    /// The call may have been sent when the future is dropped.
     ///
     /// Python: `app.send_task`.
     pub async fn send(&self, name: &str, args: impl Serialize) -> Result<Sent, Error> {
@@ -436,11 +444,11 @@ impl App {
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send).
+    /// The same as [`send`](Self::send).
     ///
     /// # Cancel safety
     ///
-    /// As [`send`](Self::send).
+    /// The call may have been sent when the future is dropped.
     ///
     /// Python: `Task.apply_async`.
     pub async fn send_task(&self, task: NewTask) -> Result<Sent, Error> {

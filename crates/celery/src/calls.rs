@@ -16,8 +16,8 @@ use crate::outbox::NotSent;
 use crate::results::{self, Owner, Stored, TaskResult};
 use crate::source::{Amqp, new_id};
 
-/// Most tasks only have their result stored. What else may be done is boxed, since the future of each
-/// task would have room for it.
+/// Most tasks only have their result stored. What else may be done is boxed, because the future of
+/// each task would have room for it.
 impl Amqp {
     /// Sends the call of a task, within the patience of the app.
     pub(crate) async fn send_call(&self, raw: &RawMessage) -> Result<(), NotSettled> {

@@ -20,7 +20,7 @@ pub(crate) enum Parts {
     /// Its calls run one after another, each with the result of the one before. Chains within a
     /// chain are part of it.
     Chain(Vec<Signature>),
-    /// Its calls run at once. Groups within a group are part of it.
+    /// Its calls run concurrently. Groups within a group are part of it.
     Group(Vec<Signature>),
     /// Its body runs with the results of its header.
     Chord {

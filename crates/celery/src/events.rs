@@ -20,7 +20,7 @@ const EXCHANGE: &str = "celeryev";
 /// The time between two heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
-/// How many events may wait; further ones are dropped, since events may be lost.
+/// How many events may wait; further events are dropped, because events may be lost.
 const WAITING: usize = 10_000;
 
 /// The events of a worker. They may be lost: a monitor misses them, no task does.

@@ -15,21 +15,21 @@
 //! # Ok::<(), spinney_celery::Error>(())
 //! ```
 //!
-//! | to | take |
+//! | to | use |
 //! |---|---|
 //! | run tasks that wait | [`App::task`] |
 //! | run tasks that compute | [`App::cpu_task`] |
 //! | call a task, in Rust or Python | [`App::send`], [`App::send_task`] |
 //! | know the id of the running task, or how often it was retried | [`Request`] |
-//! | fail as a Python exception, or run again | [`TaskError`] |
+//! | fail with a Python exception, or retry | [`TaskError`] |
 //! | stop | SIGTERM, with [`App::run_until_signal`]; a stream, with [`App::run_until`] |
 //!
-//! # What holds
+//! # What always holds
 //!
 //! - A message is acknowledged after its task has finished, what follows was sent, and the result is
-//!   stored. A crash repeats a task and never loses one: a task should bear being run twice.
+//!   stored. A crash repeats a task and never loses one: a task should be idempotent.
 //!   [`App::ack_early`] is the opposite.
-//! - A task that runs while the connection is lost is not begun again by this worker.
+//! - A task that runs while the connection is lost does not begin again in this worker.
 //! - Remote control answers while all tasks block their threads.
 //!
 //! # Features

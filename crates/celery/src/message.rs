@@ -375,8 +375,8 @@ fn duration(value: &AMQPValue) -> Option<Duration> {
     }
 }
 
-/// A time in ISO 8601; without a zone it is UTC. A time beyond the last timestamp, for example Python's
-/// `datetime.max`, is the last one.
+/// A time in ISO 8601; without a zone it is UTC. A time beyond the last timestamp, for example
+/// Python's `datetime.max`, is the last one.
 pub(crate) fn parse_time(text: &str) -> Option<Timestamp> {
     let plain = || {
         let time = DateTime::from_str(text).ok()?;

@@ -105,7 +105,7 @@ impl Outbox {
         };
         let mut batch: Vec<_> = batch.into_iter().map(send).collect();
         batch.iter_mut().for_each(Sending::start);
-        // Most of a batch is confirmed at once: after the last one, the others need no wake-up.
+        // Most of a batch is confirmed together: after the last one, the others need no wake-up.
         for sending in batch.iter_mut().rev() {
             sending.finish().await;
         }
@@ -224,8 +224,8 @@ impl<F: Future<Output = Result<Confirmation, lapin::Error>>> Sending<F> {
         returned.take()
     }
 
-    /// Tells the sender of the message what became of it. `returned` are the messages of the batch that
-    /// were returned; this one is removed.
+    /// Tells the sender of the message what became of it. `returned` are the messages of the batch
+    /// that were returned; this one is removed.
     fn tell_sender(self, returned: &mut Vec<BasicReturnMessage>) {
         let is_this = |other: &_| self.address.as_ref().is_some_and(|address| address.is_of(other));
         let sent = match self.outcome {

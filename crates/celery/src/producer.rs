@@ -23,7 +23,7 @@ use crate::service::BoxFuture;
 use crate::session::{Error, Link, Session};
 use crate::source::new_id;
 
-/// A call of a task: its name, its arguments, and when and where it runs.
+/// A call of a task: its name, its arguments, and when and where it runs. Dropping it sends nothing.
 ///
 /// ```
 /// use std::time::Duration;
@@ -50,7 +50,7 @@ pub struct NewTask {
 }
 
 impl NewTask {
-    /// A call without arguments.
+    /// Creates a call without arguments.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -67,7 +67,8 @@ impl NewTask {
         }
     }
 
-    /// Sets the arguments: a tuple, or a list.
+    /// Sets the arguments: a tuple, or a list. If they cannot be written as JSON,
+    /// [sending](crate::App::send_task) the call fails.
     #[must_use]
     pub fn args(self, args: impl Serialize) -> Self {
         let list = serde_json::to_value(args).map_err(|error| error.to_string());
@@ -82,7 +83,7 @@ impl NewTask {
         Self { args: list, ..self }
     }
 
-    /// Adds a keyword argument.
+    /// Adds a keyword argument. If it cannot be written as JSON, sending the call fails.
     #[must_use]
     pub fn kwarg(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         match serde_json::to_value(value) {
@@ -104,13 +105,13 @@ impl NewTask {
         Self { queue: Some(queue.into()), ..self }
     }
 
-    /// Delays the start of the task by at least this time.
+    /// Delays the start of the task by at least this time. Default: zero.
     #[must_use]
     pub fn countdown(self, countdown: Duration) -> Self {
         Self { countdown: Some(countdown), ..self }
     }
 
-    /// Lets the task expire: it does not start after this time.
+    /// Lets the task expire: it does not start once this time has passed. Default: it never expires.
     #[must_use]
     pub fn expires(self, after: Duration) -> Self {
         Self { expires: Some(after), ..self }
@@ -128,13 +129,13 @@ impl NewTask {
         Self { hard_limit: Some(limit), ..self }
     }
 
-    /// Sets the priority, in a queue with priorities. The highest goes first.
+    /// Sets the priority, for a queue with priorities. The highest goes first.
     #[must_use]
     pub fn priority(self, priority: u8) -> Self {
         Self { priority: Some(priority), ..self }
     }
 
-    /// Stores no result.
+    /// Makes the worker store no result.
     #[must_use]
     pub fn ignore_result(self) -> Self {
         Self { ignore_result: true, ..self }
@@ -288,7 +289,7 @@ impl Inner {
     }
 }
 
-/// A task that was sent. Dropping it loses the result; the task runs all the same.
+/// A task that was sent. Dropping it loses the result; the task runs nevertheless.
 ///
 /// Python: `celery.result.AsyncResult`.
 #[must_use = "a task that was sent has a result; drop it if it is not needed"]
@@ -315,6 +316,8 @@ struct Raised {
 
 impl Sent {
     /// The id of the task.
+    ///
+    /// Python: `celery.result.AsyncResult.id`.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -323,11 +326,14 @@ impl Sent {
     ///
     /// # Errors
     ///
-    /// [`ResultError::Failed`] with the error of the task; otherwise the reason why there is no result.
+    /// [`ResultError::Failed`] with the error of the task; otherwise the reason why there is no
+    /// result.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it loses the result.
+    /// Dropping the future loses the result.
+    ///
+    /// Python: `celery.result.AsyncResult.get`.
     pub async fn get<T: DeserializeOwned>(self) -> Result<T, ResultError> {
         let meta = self.meta().await.map_err(ResultError::Lost)?;
         let malformed = |error: serde_json::Error| ResultError::Malformed(error.to_string());

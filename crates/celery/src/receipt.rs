@@ -113,7 +113,7 @@ struct Tags {
     /// The largest tag so far.
     last: DeliveryTag,
     /// Deliveries up to `last` that are neither acknowledged, rejected nor put back. Some may have no
-    /// receipt yet, since each queue has a buffer of its own.
+    /// receipt yet, because each queue has a buffer of its own.
     open: BTreeSet<DeliveryTag>,
     /// Deliveries whose acknowledgements were not sent yet.
     acknowledged: Vec<DeliveryTag>,

@@ -115,7 +115,7 @@ impl Results {
             }
             #[cfg(feature = "redis")]
             Self::Redis(redis) => {
-                // Boxed, since the future of each task would have room for it.
+                // Boxed, because the future of each task would have room for it.
                 Box::pin(redis.store(owner.id, &meta(owner, outcome))).await
             }
         }

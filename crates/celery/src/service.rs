@@ -51,7 +51,8 @@ impl Service {
         Self { worker, settings }
     }
 
-    /// Stops the worker: the first call lets running tasks end within their grace, a second kills them.
+    /// Stops the worker: the first call lets running tasks end within their grace, a second kills
+    /// them.
     pub(crate) fn stopper(&self) -> impl Fn() + Send + use<> {
         let (worker, grace) = (self.worker.handle(), self.settings.grace);
         move || worker.stop(grace)

@@ -25,11 +25,11 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Why an app cannot run. It says which broker, queue or backend is meant.
+/// Why an app cannot run, or cannot send a call. It names the broker, the queue or the backend.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// An address cannot be read.
+    /// An address is malformed.
     Url {
         /// The address, without its password.
         url: String,
@@ -57,7 +57,7 @@ pub enum Error {
         /// The broker's answer.
         reason: String,
     },
-    /// The results are out of reach.
+    /// The result backend cannot be reached.
     Results {
         /// The error of the last attempt.
         reason: String,
@@ -69,7 +69,7 @@ pub enum Error {
         /// The error of the last attempt.
         reason: String,
     },
-    /// The system refused a thread, or the handling of signals.
+    /// The system refused to start a thread, or to handle signals.
     System(std::io::Error),
 }
 
@@ -124,7 +124,7 @@ pub(crate) struct Link {
     broken: Event,
 }
 
-/// A connection to the broker that is made again when it is lost. Dropping it does nothing.
+/// A connection to the broker that is made again when it is lost. Dropping it is a no-op.
 pub(crate) struct Session {
     url: String,
     name: String,
@@ -280,11 +280,11 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`publish_call`](Self::publish_call).
+    /// The same as [`publish_call`](Self::publish_call).
     ///
     /// # Cancel safety
     ///
-    /// As [`publish_call`](Self::publish_call).
+    /// The message may be sent when this is dropped.
     pub(crate) async fn publish_result(&self, raw: Box<RawMessage>) -> Result<(), NotSent> {
         let link = self.link().await;
         link.check(link.results.send(raw).await)
@@ -433,7 +433,7 @@ where
 {
     let outboxes = [&link.calls, &link.results].map(Arc::clone);
     let _sends = outboxes.clone().map(|outbox| {
-        // On its own, since a wake-up of this task polls all that serves the connection.
+        // On its own, because a wake-up of this task polls all that serves the connection.
         spinney_greenlet::spawn(async move { outbox.keep_sending().await }).kill_on_drop()
     });
     let served = serve(Arc::clone(link)).await;

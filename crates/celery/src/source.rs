@@ -230,7 +230,7 @@ impl Source for Amqp {
         job: &Arc<Message>,
         outcome: Outcome<Box<RawValue>, TaskError>,
     ) -> Result<(), NotSettled> {
-        // All but the common case is boxed, since the future of each task would have room for it.
+        // All but the common case is boxed, because the future of each task would have room for it.
         let error = match outcome {
             Outcome::Done(value) => match self.succeed(job, &value).await {
                 Err(error) => match forbidden(&error) {

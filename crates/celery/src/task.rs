@@ -17,8 +17,8 @@ use crate::message::Message;
 
 /// The failure of a task: the name of a Python exception, and its text.
 ///
-/// `?` turns any error into one, with the name of its type: Python finds the class by this name, or
-/// makes one.
+/// `?` converts any error, and keeps the name of its type: Python finds the class by this name, or
+/// creates one.
 ///
 /// ```
 /// use std::time::Duration;
@@ -36,12 +36,13 @@ pub struct TaskError {
 }
 
 impl TaskError {
-    /// A failure of the kind `exception`, for example `ValueError`.
+    /// Creates a failure with the exception's name, for example `ValueError`, and its text.
     pub fn new(exception: impl Into<String>, text: impl Into<String>) -> Self {
         Self { kind: exception.into(), text: text.into(), causes: Vec::new(), retry: None }
     }
 
-    /// Runs the task again after `delay`, up to the task's [limit](crate::App::max_retries).
+    /// Makes the worker retry the task after `delay`, up to the task's
+    /// [limit](crate::App::max_retries).
     ///
     /// Python: `Task.retry(countdown=..)`.
     #[must_use]
@@ -115,8 +116,8 @@ impl fmt::Display for TaskError {
     }
 }
 
-/// The call that a task runs for: the first parameter of a [`Handler`] may be one. Dropping it
-/// does nothing.
+/// The call for which a task runs; the first parameter of a [`Handler`] may be one. Dropping it is a
+/// no-op.
 ///
 /// Python: `self.request` of a bound task.
 #[derive(Clone)]

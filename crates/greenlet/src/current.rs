@@ -176,6 +176,11 @@ pub(crate) fn set_locals<T>(set: impl FnOnce(&mut Locals) -> T) -> Option<T> {
     CURRENT.try_with(set).ok()
 }
 
+/// The most values that a greenlet drops; far more than a program declares. A destructor that sets
+/// its local again would keep its greenlet from finishing. What is left then is leaked: its
+/// destructors could run only as code of another greenlet.
+const MOST_LOCALS: usize = 1 << 16;
+
 /// Drops the locals of the greenlet that is being polled, one by one, so that a destructor may use
 /// the others and set more. Returns `dropped`, or the payload of the first destructor that panics
 /// after it.
@@ -191,10 +196,6 @@ pub(crate) fn drop_locals(mut dropped: thread::Result<()>) -> thread::Result<()>
     std::iter::from_fn(pop).for_each(std::mem::forget);
     dropped
 }
-
-/// A destructor that sets its local again would keep its greenlet from finishing. What is left
-/// after so many values is leaked: its destructors could run only as code of another greenlet.
-const MOST_LOCALS: usize = 256;
 
 /// The running greenlet, or the thread outside any greenlet: the owner of an
 /// [`RLock`](spinney_sync::RLock).

@@ -73,6 +73,8 @@ impl Handle {
     }
 
     /// A number that no other greenlet of this process has.
+    ///
+    /// Python: `gevent.Greenlet.minimal_ident`.
     pub fn id(&self) -> u64 {
         self.control.id()
     }
@@ -86,12 +88,15 @@ impl Handle {
     }
 
     /// The line that spawned it.
+    ///
+    /// Python: `gevent.Greenlet.spawning_stack`.
     pub fn spawned_at(&self) -> &'static Location<'static> {
         self.control.context.at()
     }
 
-    /// For containers: the index that its container gave it when it [created](crate::NewGreenlet::handle_at) it. A
-    /// hint, as each container counts its own indices: look up whether the greenlet is there.
+    /// For containers: the index that its container gave it when it
+    /// [created](crate::NewGreenlet::handle_at) it. A hint, as each container counts its own
+    /// indices: look up whether the greenlet is there.
     pub fn place(&self) -> Option<u32> {
         self.control.place()
     }

@@ -113,9 +113,9 @@ impl fmt::Debug for KillForwarder {
 /// greenlet with its own id, parent, locals and kills, or runs items that are. It opens no budget
 /// of ready awaits. Completes when the task has finished.
 ///
-/// A kill of the current greenlet goes to the task first, as for [`KillForwarder`]; a kill through the
-/// task's own handle ends the task alone. Dropping it ends the task immediately as killed, even if
-/// the task catches or shields kills.
+/// A kill of the current greenlet goes to the task first, as for [`KillForwarder`]; a kill through
+/// the task's own handle ends the task alone. Dropping it ends the task immediately as killed, even
+/// if the task catches or shields kills.
 ///
 /// ```
 /// use spinney_greenlet::{Handle, InPlace, pair, spawn};

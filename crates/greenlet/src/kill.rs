@@ -96,6 +96,7 @@ impl GreenletExit {
     /// it catch kills; a shielded operation around it still finishes.
     ///
     /// # Panics
+    ///
     /// Panics outside any greenlet, and within a [`shield`](crate::shield), where it would wait for
     /// ever.
     ///

@@ -46,8 +46,8 @@
 //!
 //! Each failure names [its greenlet](Failure::task).
 //!
-//! Containers are built with [`pair`], [`NewGreenlet`], [`pair_items`] and [`InPlace`], their maps with
-//! [`ResultBuffer`](results::ResultBuffer) and the readers of [`map`].
+//! Containers are built with [`pair`], [`NewGreenlet`], [`pair_items`] and [`InPlace`], their maps
+//! with [`ResultBuffer`](results::ResultBuffer) and the readers of [`map`].
 
 mod collector;
 mod control;

@@ -12,7 +12,7 @@ use crate::current;
 
 /// A variable with a value of its own in each greenlet. Outside any greenlet each thread has a
 /// value. When its greenlet has finished, the values are dropped in the order in which they were
-/// first set; their destructors may use and set locals. After 256 values the rest is leaked: a
+/// first set; their destructors may use and set locals. After 65,536 values the rest is leaked: a
 /// destructor that always sets its own local would never be done.
 ///
 /// It is declared with [`greenlet_local!`](crate::greenlet_local). In each greenlet it starts with

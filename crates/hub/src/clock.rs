@@ -11,7 +11,22 @@ use crate::{Sleep, current};
 /// The source of time: the system, or a custom [`TimeSource`]. Cloning is cheap.
 ///
 /// The default is the system's clock, with timers on async-io's reactor, which may be late by
-/// [50 microseconds](Self::with_timer_slack).
+/// [50 microseconds](Self::with_timer_slack). Dropping a clock is a no-op.
+///
+/// ```
+/// # mod spinney { pub use spinney_hub::LocalHub; pub mod time { pub use spinney_hub::Clock; } }
+/// use std::time::Duration;
+/// use spinney::LocalHub;
+/// use spinney::time::Clock;
+///
+/// let start = Clock::default().now();
+/// let hub = LocalHub::new().with_timer_slack(Duration::ZERO);
+/// hub.block_on(async {
+///     let clock = Clock::current(); // the hub's
+///     clock.sleep_until(start + Duration::from_millis(1)).await;
+///     assert!(clock.is_real() && clock.now() - start >= Duration::from_millis(1));
+/// });
+/// ```
 #[derive(Clone, Default)]
 pub struct Clock {
     pub(crate) source: Source,
@@ -104,16 +119,16 @@ impl Clock {
         }
     }
 
-    /// Waits until `instant` on this clock, whichever is the current one: as
-    /// [`sleep_until`](crate::sleep_until). Dropping the sleep removes its timer.
+    /// Waits until `instant` on this clock, like [`sleep_until`](crate::sleep_until) on the current
+    /// one. Dropping the sleep removes its timer.
     ///
     /// # Panics
     ///
-    /// When polled, if it is the clock of a tokio runtime that has shut down.
+    /// Panics when it is polled if this is the clock of a tokio runtime that has shut down.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
+    /// Nothing is lost when the future is dropped.
     #[track_caller]
     pub fn sleep_until(&self, instant: Instant) -> Sleep {
         Sleep::on_clock(self.clone(), instant)

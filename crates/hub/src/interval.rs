@@ -40,6 +40,7 @@ impl Interval {
     /// shift later ones; missed ticks are skipped.
     ///
     /// # Cancel safety
+    ///
     /// Dropping the future before it has finished loses no tick.
     pub async fn tick(&mut self) -> Instant {
         let clock = Clock::current();

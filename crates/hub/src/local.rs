@@ -288,8 +288,8 @@ impl Local {
         asleep
     }
 
-    /// Drops every task. Waits for tasks that another thread is about to put into the inbox, since
-    /// their futures must be dropped here. Afterwards no task's waker reaches the inbox.
+    /// Drops every task. Waits for tasks that another thread is about to put into the inbox,
+    /// because their futures must be dropped here. Afterwards no task's waker reaches the inbox.
     fn clear(&self) {
         let tasks = self.tasks.take();
         tasks.into_iter().for_each(|(_, waker)| waker.wake());

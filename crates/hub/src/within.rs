@@ -203,6 +203,8 @@ impl Timeout {
     }
 
     /// The length of the limit.
+    ///
+    /// Python: `gevent.Timeout.seconds`.
     pub fn limit(&self) -> Duration {
         self.limit
     }

@@ -16,22 +16,23 @@
 //! });
 //! ```
 //!
-//! | to | take |
+//! | to | use |
 //! |---|---|
 //! | run jobs from a queue in memory | [`MemorySource`] |
 //! | run jobs of a message broker | a [`Source`] of your own; `spinney-celery` has one |
 //! | hold a job until a time, limit how long it runs | [`Terms`] |
-//! | run a job again that failed | [`WorkerBuilder::retry`] |
-//! | start jobs of one name at most so often | [`WorkerHandle::pace`] |
-//! | end a job, or keep it from beginning | [`WorkerHandle::revoke`] |
+//! | retry a job that failed | [`WorkerBuilder::retry`] |
+//! | limit how often jobs of one name start | [`WorkerHandle::pace`] |
+//! | kill a job, or prevent its start | [`WorkerHandle::revoke`] |
 //! | stop | [`WorkerHandle::stop`] |
 //!
-//! # What holds always
+//! # What always holds
 //!
 //! - A job is acknowledged after its outcome is stored, unless its sender asks for
-//!   [less](Terms::ack_early). So a crash repeats a job, and never loses one: a job should bear being
-//!   run twice.
-//! - Jobs of one id never run at the same time in one worker, however often they are delivered.
+//!   [less](Terms::ack_early). So a crash repeats a job, and never loses one: a job should be
+//!   idempotent.
+//! - Jobs with the same id never run at the same time in one worker, however often they are
+//!   delivered.
 //! - A job that is killed by a shutdown is put back.
 
 mod memory;

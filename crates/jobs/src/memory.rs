@@ -20,7 +20,7 @@ use crate::{Arrival, Delivery, NotSettled, Outcome, Source, Terms};
 /// A queue of jobs in memory, for workers of one process. Jobs are lost with the process.
 ///
 /// Clones are sources over the same queue: give one to each worker, and keep one to push to. Dropping
-/// the last one drops the jobs that are queued, and their [`JobResult`]s say so.
+/// the last clone drops the queued jobs, whose [`JobResult`]s are then [`JobError::Lost`].
 ///
 /// ```
 /// # mod spinney {
@@ -72,14 +72,14 @@ struct Queued<J, T, E> {
 }
 
 impl<J, T, E> MemorySource<J, T, E> {
-    /// A queue that takes at most `capacity` jobs that are not settled, those that run included.
+    /// Creates a queue of at most `capacity` jobs that are not settled, running jobs included.
     #[must_use]
     pub fn bounded(capacity: usize) -> Self {
         let room = Arc::new(Semaphore::new(capacity));
         Self::of(Arc::new(Jobs { queue: Queue::unbounded(), room, state: Mutex::default() }))
     }
 
-    /// A queue without a limit.
+    /// Creates a queue without a limit: `push` never waits.
     #[must_use]
     pub fn unbounded() -> Self {
         Self::bounded(usize::MAX)
@@ -90,7 +90,7 @@ impl<J, T, E> MemorySource<J, T, E> {
         Self { jobs, credit, stopped: Arc::new(Event::new()) }
     }
 
-    /// Waits for room and sends a job.
+    /// Waits for room, and adds a job to the queue.
     ///
     /// # Errors
     ///
@@ -98,7 +98,7 @@ impl<J, T, E> MemorySource<J, T, E> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the job, which was not sent.
+    /// Dropping the future drops the job, which was not added.
     pub async fn push(&self, job: NewJob<J>) -> Result<JobResult<T, E>, Closed> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let room = Acquire::of(Arc::clone(&self.jobs.room)).await?;
@@ -113,7 +113,7 @@ impl<J, T, E> MemorySource<J, T, E> {
         Ok(JobResult { id, outcome: Box::pin(outcome) })
     }
 
-    /// Refuses further jobs. Workers end once all jobs are settled.
+    /// Refuses further jobs. The workers finish once all jobs are settled.
     pub fn close(&self) {
         self.jobs.room.close();
         let mut state = self.jobs.state();
@@ -266,7 +266,7 @@ impl<J, T, E> fmt::Debug for MemorySource<J, T, E> {
     }
 }
 
-/// A job to be sent: see [`MemorySource::push`].
+/// A job to [push](MemorySource::push) to a [`MemorySource`]. Dropping it drops the payload.
 #[derive(Clone, Debug)]
 pub struct NewJob<J> {
     id: Option<Arc<str>>,
@@ -276,13 +276,14 @@ pub struct NewJob<J> {
 }
 
 impl<J> NewJob<J> {
-    /// A job of the kind `name`, with an id that is unique in this process, and default terms.
+    /// Creates a job of the kind `name`, with an id that is unique in this process, and default
+    /// terms.
     pub fn new(name: impl Into<Arc<str>>, payload: J) -> Self {
         Self { id: None, name: name.into(), terms: Terms::default(), payload }
     }
 
-    /// Sets the id, by which the job can be revoked. Jobs with the same id do not run at the same time,
-    /// and share the outcome of the first.
+    /// Sets the id, by which the job can be revoked. Jobs with the same id do not run at the same
+    /// time, and share the outcome of the first.
     #[must_use]
     pub fn id(self, id: impl Into<Arc<str>>) -> Self {
         Self { id: Some(id.into()), ..self }
@@ -295,8 +296,8 @@ impl<J> NewJob<J> {
     }
 }
 
-/// A job of a [`MemorySource`]: dereferences to what was [pushed](MemorySource::push). Dropping it
-/// does nothing.
+/// A job of a [`MemorySource`]. It dereferences to the payload that was [pushed](MemorySource::push).
+/// Dropping it is a no-op.
 pub struct MemoryJob<J, T, E> {
     sent: Arc<Sent<J, T, E>>,
     attempt: u32,
@@ -313,7 +314,7 @@ struct Sent<J, T, E> {
 }
 
 impl<J, T, E> MemoryJob<J, T, E> {
-    /// Its id.
+    /// The id of the job.
     pub fn id(&self) -> &Arc<str> {
         &self.sent.id
     }
@@ -376,12 +377,12 @@ impl<J, T, E> fmt::Debug for MemoryReceipt<J, T, E> {
     }
 }
 
-/// The outcome of a job that was [pushed](MemorySource::push): a future. Dropping it changes nothing
-/// for the job.
+/// The outcome of a job that was [pushed](MemorySource::push): a future. Dropping it does not affect
+/// the job.
 ///
 /// # Cancel safety
 ///
-/// It can be polled by reference; the outcome is not lost when that wait is dropped.
+/// `(&mut result).await` may be dropped and repeated; nothing is lost.
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct JobResult<T, E> {
     id: Arc<str>,

@@ -49,7 +49,7 @@ impl<S: Source> Running<S> {
             self.observe(Step::Started);
             work(Arc::clone(&self.job)).await
         };
-        // Boxed, as each of the layers around it has room for it.
+        // Boxed, because each of the layers around it would have room for it.
         let outcome = limited(Box::pin(body), begun.terms).await;
         let ended = self.shared.now();
         let greenlet = self.shared.table().settling(&self.key, ended);
@@ -109,7 +109,7 @@ impl<S: Source> Running<S> {
         removed.map_or_else(Vec::new, |removed| removed.receipts)
     }
 
-    /// The outcome, or that the job is retried, if the worker's policy says so.
+    /// Returns the outcome, or [`Outcome::Retried`] if the worker's policy retries the job.
     fn or_retry(&self, outcome: Outcome<S::Output, S::Error>) -> Outcome<S::Output, S::Error> {
         let Some(retry) = &self.shared.settings.retry else { return outcome };
         let Outcome::Failed(error) = outcome else { return outcome };
@@ -117,7 +117,7 @@ impl<S: Source> Running<S> {
         let returned = Ok(Err(error));
         let decide = || {
             let decision = retry.decide(&returned);
-            // The attempt stands in the message, which may hold any number.
+            // The attempt comes from the message, which may hold any number.
             let attempt = if decision == Decision::GiveUp { 0 } else { attempt };
             let mut schedule = retry.begin(0);
             (0..attempt).try_for_each(|_| schedule.next_delay(Decision::Retry).map(drop))?;
@@ -165,7 +165,7 @@ fn counter<T, E>(outcome: &Outcome<T, E>) -> Counter {
     }
 }
 
-/// Runs `work` within its limits; `None` if it was killed for a reason that is not the job's.
+/// Runs `work` within its limits; `None` if the kill that ended it has no [`JobKill`] as its reason.
 async fn limited<T, E>(
     work: impl Future<Output = Result<T, E>>,
     terms: Terms,
@@ -177,7 +177,7 @@ async fn limited<T, E>(
             None => Ok(caught.as_mut().await),
         }
     };
-    // Around all of it, since a destructor may panic, too.
+    // Around all of it, because a destructor may panic, too.
     match AssertUnwindSafe(ended).catch_unwind().await {
         Ok(Ok(Ok(Ok(value)))) => Some(Outcome::Done(value)),
         Ok(Ok(Ok(Err(error)))) => Some(Outcome::Failed(error)),

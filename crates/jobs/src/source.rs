@@ -23,15 +23,15 @@ pub trait Source: Send + Sync + Sized + 'static {
     /// [`Arrival::ConnectionLost`] that is a no-op.
     type Receipt: Send + 'static;
 
-    /// Waits for the next delivery. `None` means that no more will come.
+    /// Waits for the next delivery; `None` if there will be no more.
     ///
     /// # Cancel safety
     ///
-    /// An implementation loses no delivery when this is dropped.
+    /// An implementation loses no delivery when the future is dropped.
     fn next(&self) -> impl Future<Output = Option<Arrival<Self>>> + Send;
 
-    /// Limits how many deliveries may be pending: neither acknowledged nor put back. `None` is no limit.
-    /// The first call of a worker comes before its first [`next`](Self::next).
+    /// Limits how many deliveries may be pending: neither acknowledged nor put back. `None` is no
+    /// limit. The first call of a worker comes before its first [`next`](Self::next).
     fn set_credit(&self, credit: Option<usize>);
 
     /// Stores the outcome of a job where its sender looks for it, and sends the jobs that follow. It
@@ -46,7 +46,7 @@ pub trait Source: Send + Sync + Sized + 'static {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it may leave a part of its work undone. The worker puts the job back then.
+    /// Dropping the future may leave a part of its work undone. The worker puts the job back then.
     fn settle(
         &self,
         job: &Arc<Self::Job>,
@@ -57,7 +57,7 @@ pub trait Source: Send + Sync + Sized + 'static {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it puts the job back, unless the acknowledgement went out.
+    /// Dropping the future puts the job back, unless the acknowledgement was sent.
     fn acknowledge(&self, receipt: Self::Receipt) -> impl Future<Output = ()> + Send;
 
     /// Sends a copy of a job to the end of its queue, with all its terms. A worker does so before it
@@ -69,13 +69,13 @@ pub trait Source: Send + Sync + Sized + 'static {
     ///
     /// # Cancel safety
     ///
-    /// When this is dropped, the copy may have been sent.
+    /// The copy may have been sent when the future is dropped.
     fn resend(&self, job: &Arc<Self::Job>) -> impl Future<Output = Result<(), NotSettled>> + Send;
 
     /// Stops the deliveries. [`next`](Self::next) returns those that are buffered, and then `None`.
     fn stop(&self);
 
-    /// Called at each step of a job, in order, outside of any lock. Default: no-op.
+    /// Called at each step of a job, in order, under no lock. Default: a no-op.
     fn observe(&self, _job: &Arc<Self::Job>, _step: Step<'_, Self>) {}
 }
 
@@ -84,7 +84,7 @@ pub enum Arrival<S: Source> {
     /// A job.
     Delivery(Delivery<S>),
     /// The connection was lost: all receipts so far are void, and the source delivers their jobs
-    /// again, here or to another worker.
+    /// again, to this worker or to another.
     ConnectionLost,
 }
 
@@ -101,7 +101,7 @@ impl<S: Source> fmt::Debug for Arrival<S> {
 pub struct Delivery<S: Source> {
     /// The id of the job. A job that is retried keeps it.
     pub id: Arc<str>,
-    /// The kind of the job; paces are by name.
+    /// The kind of the job; each kind has a [pace](crate::WorkerHandle::pace) of its own.
     pub name: Arc<str>,
     /// The number of tries before this one.
     pub attempt: u32,
@@ -127,8 +127,8 @@ impl<S: Source> fmt::Debug for Delivery<S> {
     }
 }
 
-/// When a job may run, and for how long. By default immediately, without limits, and acknowledged
-/// after it has run.
+/// When a job may run, and for how long. By default a job runs immediately and without limits, and is
+/// acknowledged after it has run.
 ///
 /// ```
 /// # mod spinney { pub mod jobs { pub use spinney_jobs::Terms; } }
@@ -144,22 +144,22 @@ pub struct Terms {
     pub eta: Option<Instant>,
     /// The job does not begin after this time of the worker's clock.
     pub expires: Option<Instant>,
-    /// After this time the job is killed with [`JobKill::SoftLimit`], which it may catch.
+    /// A job that runs for longer is killed with [`JobKill::SoftLimit`], which it may catch.
     pub soft_limit: Option<Duration>,
-    /// After this time the job is dropped at its next await.
+    /// A job that runs for longer is dropped at its next await.
     pub hard_limit: Option<Duration>,
     /// Whether the job is acknowledged before it runs: a crash loses it, and never repeats it.
     pub ack_early: bool,
 }
 
-/// How a job ended.
+/// The outcome of a job.
 #[derive(Debug)]
 pub enum Outcome<T, E> {
     /// It returned a value.
     Done(T),
     /// It returned an error, and is not retried.
     Failed(E),
-    /// It returned an error, and is to run again after `after`.
+    /// It returned an error, and will run again after `after`.
     Retried {
         /// The error of the try that failed.
         error: E,
@@ -203,15 +203,16 @@ impl Error for JobKill {}
 pub enum Step<'a, S: Source> {
     /// It was delivered.
     Received,
-    /// It was delivered again while it is here: the new delivery takes the place of the old one.
+    /// It was delivered again while the worker has it: the new delivery takes the place of the old
+    /// one.
     TakenOver,
     /// It begins to run.
     Started,
-    /// It ended, and is settled next.
+    /// It has finished, and is settled next.
     Ended {
         /// The outcome.
         outcome: &'a Outcome<S::Output, S::Error>,
-        /// The time that it ran; `None` if it did not begin.
+        /// How long it ran; `None` if it did not begin.
         ran: Option<Duration>,
     },
     /// It could not be settled, and is put back.
@@ -230,7 +231,7 @@ impl<S: Source> fmt::Debug for Step<'_, S> {
     }
 }
 
-/// The outcome of a job could not be stored.
+/// The error of a [`Source`] that could not store the outcome of a job, or send a copy of it.
 #[derive(Debug)]
 pub struct NotSettled {
     reason: Box<dyn Error + Send + Sync>,

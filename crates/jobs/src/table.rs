@@ -29,7 +29,7 @@ pub enum Stage {
     Reserved,
     /// It runs.
     Active,
-    /// It ended; its outcome is being stored.
+    /// It has finished; its outcome is being stored.
     Settling,
 }
 
@@ -37,15 +37,15 @@ pub enum Stage {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct JobInfo<J> {
-    /// Its id.
+    /// The id of the job.
     pub id: Arc<str>,
     /// The kind of the job.
     pub name: Arc<str>,
     /// The number of tries before this one.
     pub attempt: u32,
-    /// Its stage.
+    /// The stage of the job.
     pub stage: Stage,
-    /// Since when, on the worker's clock.
+    /// When the stage began, on the worker's clock.
     pub since: Instant,
     /// When it may run, and for how long.
     pub terms: Terms,
@@ -53,7 +53,7 @@ pub struct JobInfo<J> {
     pub job: Arc<J>,
 }
 
-/// The key of an entry: an id may be delivered again, a serial is unique.
+/// The key of an entry. The id may be delivered again; the serial is unique.
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
     id: Arc<str>,
@@ -68,13 +68,13 @@ struct Entry<S: Source> {
     job: Arc<S::Job>,
     stage: Stage,
     since: Instant,
-    /// Its time in `scheduled` or `throttled`, while it is in one of them.
+    /// The time under which it is in `scheduled` or `throttled`, while it is in one of them.
     wakes: Option<Instant>,
-    /// Whether it has its start by the pace of its name.
+    /// Whether its start was counted by the pace of its name.
     paced: bool,
     /// Empty once the connection was lost, and after an early acknowledgement.
     receipts: Vec<S::Receipt>,
-    /// There while it is active.
+    /// `Some` while it is active.
     greenlet: Option<Handle>,
     /// Whether it was revoked between getting its slot and its first poll.
     revoked: bool,
@@ -94,9 +94,9 @@ pub(crate) enum Refusal {
 /// The result of [`Table::admit`].
 pub(crate) enum Admitted<S: Source> {
     Kept(Arc<S::Job>),
-    /// The job is here already; the delivery's own copy is to be dropped.
+    /// The table has the job already; the caller drops the copy of the delivery.
     TakenOver(Arc<S::Job>, S::Job),
-    /// The job was done before the connection was lost: it is only to be acknowledged.
+    /// The job was settled before the connection was lost: the caller only acknowledges it.
     Settled(Arc<S::Job>, S::Receipt),
     Parked,
 }
@@ -111,11 +111,11 @@ pub(crate) struct RefusedJob<S: Source> {
 /// A job that begins.
 pub(crate) struct Begun<S: Source> {
     pub(crate) terms: Terms,
-    /// The receipts that are to be acknowledged before it runs.
+    /// The receipts to acknowledge before it runs.
     pub(crate) early: Vec<S::Receipt>,
 }
 
-/// The parts of a removed entry, to be dropped outside of the lock.
+/// The parts of a removed entry, which the caller drops under no lock.
 pub(crate) struct Removed<S: Source> {
     pub(crate) receipts: Vec<S::Receipt>,
     #[expect(dead_code, reason = "dropped outside of the lock")]
@@ -136,7 +136,7 @@ pub(crate) struct Table<S: Source> {
     paces: HashMap<Arc<str>, (Duration, Instant)>,
     /// Parked deliveries whose predecessor has left.
     released: Vec<Delivery<S>>,
-    /// Jobs that are to be settled without having run.
+    /// Jobs to settle without running them.
     refused: Vec<RefusedJob<S>>,
     settled: Remembered<(u32, Instant)>,
     revoked: Remembered<()>,
@@ -164,7 +164,7 @@ impl<S: Source> Table<S> {
         }
     }
 
-    /// Takes a delivery in. One that has to wait for its time is held no longer than `hold`.
+    /// Admits a delivery. A job that waits for its time is held for at most `hold`.
     pub(crate) fn admit(
         &mut self,
         delivery: Delivery<S>,
@@ -278,7 +278,7 @@ impl<S: Source> Table<S> {
         self.refused.push(RefusedJob { key, job, why });
     }
 
-    /// Jobs that are to be settled without having run.
+    /// Takes the jobs to settle without running them.
     pub(crate) fn take_refused(&mut self) -> Vec<RefusedJob<S>> {
         mem::take(&mut self.refused)
     }
@@ -320,7 +320,7 @@ impl<S: Source> Table<S> {
         None
     }
 
-    /// When a job of this name may start; counts as a start.
+    /// Returns when a job of this name may start, and counts the start.
     fn start_of(&mut self, name: &Arc<str>, now: Instant) -> Instant {
         let Some((every, next)) = self.paces.get_mut(name) else { return now };
         let start = now.max(*next);
@@ -328,8 +328,8 @@ impl<S: Source> Table<S> {
         start
     }
 
-    /// Changes the pace of a name. Jobs that wait for their start by the old pace are the next to start
-    /// by the new one.
+    /// Changes the pace of a name. Jobs that wait for the old pace are the next to start under the
+    /// new one.
     pub(crate) fn set_pace(&mut self, name: &str, every: Option<Duration>, now: Instant) {
         let waiting = self.throttled.values();
         let waiting = waiting.filter(|id| self.entries.get(*id).is_some_and(|e| &*e.name == name));
@@ -353,7 +353,7 @@ impl<S: Source> Table<S> {
         }
     }
 
-    /// A job that has a slot begins: `None` if it was revoked meanwhile.
+    /// Begins a job that has a slot; `None` if it was revoked meanwhile.
     pub(crate) fn begin(&mut self, key: &Key, greenlet: Option<Handle>) -> Option<Begun<S>> {
         let entry = self.entry(key)?;
         if entry.revoked {
@@ -365,7 +365,7 @@ impl<S: Source> Table<S> {
         Some(Begun { terms: entry.terms, early })
     }
 
-    /// A job has finished, and is settled. From here on it is not killed.
+    /// Records that a job has finished, and is being settled. It is not killed from then on.
     pub(crate) fn settling(&mut self, key: &Key, now: Instant) -> Option<Handle> {
         let entry = self.entry(key)?;
         entry.stage = Stage::Settling;
@@ -379,7 +379,8 @@ impl<S: Source> Table<S> {
         self.entry(key).map_or(0, |entry| entry.attempt)
     }
 
-    /// Removes a job. One whose outcome was stored is remembered, since it may come again.
+    /// Removes a job. A job whose outcome was stored is remembered, because it may be delivered
+    /// again.
     pub(crate) fn remove(&mut self, key: &Key, settled: Option<Instant>) -> Option<Removed<S>> {
         let hash_map::Entry::Occupied(entry) = self.entries.entry(Arc::clone(&key.id)) else {
             return None;
@@ -400,7 +401,7 @@ impl<S: Source> Table<S> {
         Some(Removed { receipts: entry.receipts, job: entry.job, greenlet: entry.greenlet })
     }
 
-    /// Parked deliveries that can be admitted now.
+    /// Takes the parked deliveries that can be admitted now.
     pub(crate) fn take_released(&mut self) -> Vec<Delivery<S>> {
         mem::take(&mut self.released)
     }
@@ -415,8 +416,8 @@ impl<S: Source> Table<S> {
         keys.iter().filter_map(|key| self.remove(key, None)).collect()
     }
 
-    /// All receipts are void. Jobs that have not begun are removed: they run where they
-    /// are delivered next.
+    /// Voids all receipts, and removes the jobs that have not begun: they run where they are
+    /// delivered next.
     pub(crate) fn lose_connection(&mut self) -> impl Sized + use<S> {
         let unstarted = self.take_unstarted();
         let mut void = Vec::new();
@@ -428,8 +429,8 @@ impl<S: Source> Table<S> {
         (unstarted, void, parked)
     }
 
-    /// Revokes a job that has not begun. With `terminate`, returns the greenlet of a running job, for
-    /// the caller to end.
+    /// Revokes a job that has not begun. With `terminate`, returns the greenlet of a running job,
+    /// which the caller kills.
     pub(crate) fn revoke(&mut self, id: &str, terminate: bool, now: Instant) -> Option<Handle> {
         self.revoked.insert(&Arc::from(id), ());
         let (id, entry) = self.entries.get_key_value(id)?;
@@ -495,7 +496,7 @@ impl<S: Source> Table<S> {
     }
 }
 
-/// The time `after` from `now`; 136 years from `now` if the clock cannot show it.
+/// The time `after` from `now`; 136 years from `now` if the clock cannot represent it.
 pub(crate) fn later(now: Instant, after: Duration) -> Instant {
     now.checked_add(after).unwrap_or(now + Duration::from_secs(1 << 32))
 }

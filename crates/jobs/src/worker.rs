@@ -17,7 +17,7 @@ use crate::{JobInfo, JobKill, Source};
 /// The shortest [`WorkerBuilder::hold`].
 const LEAST_HOLD: Duration = Duration::from_secs(1);
 
-/// Settings of a [`Worker`]. Dropping it makes none.
+/// The settings of a [`Worker`]. Dropping it creates no worker.
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct WorkerBuilder<S: Source> {
     settings: Settings<S>,
@@ -36,44 +36,45 @@ pub(crate) struct Settings<S: Source> {
 }
 
 impl<S: Source> WorkerBuilder<S> {
-    /// How many deliveries may be pending for each slot. Default: 4. With 1 the source delivers only
-    /// jobs that can run at once; more hides the time that a delivery takes.
+    /// Sets how many deliveries may be pending for each slot. Default: 4; 0 counts as 1. With 1 the
+    /// source delivers only jobs that can run immediately; more hides the time that a delivery takes.
     pub fn prefetch(mut self, per_slot: usize) -> Self {
         self.settings.prefetch = per_slot.max(1);
         self
     }
 
-    /// Runs the jobs on `hub`. Default: the current hub of the call of [`run`](Worker::run).
+    /// Sets the hub of the jobs. Default: the hub that is current when [`run`](Worker::run) is polled
+    /// first.
     pub fn on(mut self, hub: &Hub) -> Self {
         self.settings.hub = Some(hub.clone());
         self
     }
 
-    /// How long a delivery is held for its [time](crate::Terms::eta). After that a copy of the job is
-    /// [sent](Source::resend) to the end of the queue. Default: 25 minutes, since `RabbitMQ` ends a
-    /// channel that holds a delivery for 30. Less than a second counts as one: a copy may come back
-    /// immediately.
+    /// Sets how long a delivery is held for its [time](crate::Terms::eta). After that a copy of the
+    /// job is [sent](Source::resend) to the end of the queue. Default: 25 minutes, because
+    /// `RabbitMQ` closes a channel that holds a delivery for 30. Less than a second counts as a
+    /// second, because a copy may come back immediately.
     pub fn hold(mut self, limit: Duration) -> Self {
         self.settings.hold = limit.max(LEAST_HOLD);
         self
     }
 
-    /// For how many jobs that are held for their time the source is given further credit. Beyond,
-    /// they take the place of jobs that could run. Default: 10,000.
+    /// Sets for how many jobs that are held for their time the source gets further credit. Jobs that
+    /// are held beyond that number take the place of jobs that could run. Default: 10,000.
     pub fn max_held(mut self, jobs: usize) -> Self {
         self.settings.max_held = jobs;
         self
     }
 
-    /// Runs jobs that returned an error again, after the delays of `retry`. Between two tries a job is
-    /// back at its source, and takes no slot. Time limits are those of the job's [terms](crate::Terms):
-    /// those of `retry` are not used. Default: a job that failed has failed.
+    /// Retries jobs that returned an error, after the delays of `retry`. Between two tries a job is
+    /// back at its source, and takes no slot. The time limits are those of the job's
+    /// [terms](crate::Terms); those of `retry` are not used. Default: no retry.
     pub fn retry(mut self, retry: Retry<S::Error>) -> Self {
         self.settings.retry = Attempts::again(retry);
         self
     }
 
-    /// A worker for the jobs of `source`.
+    /// Creates a worker for the jobs of `source`.
     #[must_use]
     pub fn build(self, source: S) -> Worker<S> {
         let shared = Shared {
@@ -99,13 +100,14 @@ impl<S: Source> fmt::Debug for WorkerBuilder<S> {
     }
 }
 
-/// Takes jobs from a [`Source`], runs each in a slot of a pool, stores its outcome, and acknowledges
-/// it. Dropping it does nothing; dropping its [`run`](Self::run) kills the jobs and puts them back.
+/// Takes jobs from a [`Source`], runs each in a slot of a pool, stores its outcome, and
+/// acknowledges it. Dropping a worker is a no-op; dropping its [`run`](Self::run) kills the jobs
+/// and puts them back.
 ///
-/// A job holds its slot while it runs. Its outcome is stored, and it is acknowledged, by a task on the
-/// hub of [`run`](Self::run), not on that of the jobs. While the outcomes of as many jobs as the pool
-/// has slots are being stored, no further job begins. Jobs of one id never run
-/// at the same time: a job that is delivered again while it is here is not begun again.
+/// A job holds its slot while it runs. Its outcome is stored, and it is acknowledged, by a task on
+/// the hub of [`run`](Self::run), not on that of the jobs. While the outcomes of as many jobs as
+/// the pool has slots are being stored, no further job begins. Jobs with the same id never run at
+/// the same time: a job that is delivered again while the worker has it does not begin again.
 ///
 /// ```
 /// # mod spinney {
@@ -131,7 +133,7 @@ pub struct Worker<S: Source> {
 }
 
 impl<S: Source> Worker<S> {
-    /// Settings of a worker whose jobs run in the slots of `pool`.
+    /// Returns the settings of a worker whose jobs run in the slots of `pool`.
     pub fn builder(pool: &Pool) -> WorkerBuilder<S> {
         let (prefetch, hold) = (4, Duration::from_secs(25 * 60));
         let pool = pool.clone();
@@ -139,21 +141,21 @@ impl<S: Source> Worker<S> {
         WorkerBuilder { settings }
     }
 
-    /// A handle that controls the worker, from any thread.
+    /// Returns a handle that controls the worker, from any thread.
     pub fn handle(&self) -> WorkerHandle<S> {
         WorkerHandle { shared: Arc::clone(&self.shared) }
     }
 
-    /// Runs `work` for each job, until the source ends or the worker is
-    /// [stopped](WorkerHandle::stop).
+    /// Runs `work` for each job, until the source has no more deliveries, the worker is
+    /// [stopped](WorkerHandle::stop), or its pool is closed.
     ///
-    /// A panic of `work` fails its job. A job may catch its kill; the [reason](JobKill) says why it
-    /// comes.
+    /// A panic of `work` fails its job. A job may catch its kill; [`JobKill`] is the reason of the
+    /// kill.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it kills the jobs that run, and puts back those that do not catch it, and those that
-    /// have not begun.
+    /// Dropping the future kills the running jobs. It puts back those that do not catch the kill, and
+    /// those that have not begun.
     pub async fn run<F, Fut>(self, work: F) -> WorkerReport
     where
         F: Fn(Arc<S::Job>) -> Fut + Send + Sync + 'static,
@@ -177,14 +179,38 @@ impl<S: Source> fmt::Debug for Worker<S> {
 }
 
 /// Controls a [`Worker`], from any thread and while all threads that run jobs are blocked. Dropping
-/// it does nothing.
+/// the handle does not affect the worker.
+///
+/// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod jobs {
+/// #         pub use spinney_jobs::{JobError, MemoryJob, MemorySource, NewJob, Worker};
+/// #     }
+/// # }
+/// use std::sync::Arc;
+/// use spinney::{Pool, block_on};
+/// use spinney::jobs::{JobError, MemoryJob, MemorySource, NewJob, Worker};
+///
+/// block_on(async {
+///     let queue = MemorySource::<u32, u32, String>::bounded(100);
+///     let doubled = queue.push(NewJob::new("double", 21).id("a")).await.unwrap();
+///     queue.close();
+///     let worker = Worker::builder(&Pool::new(10)).build(queue);
+///     let handle = worker.handle();
+///     handle.revoke("a", false);
+///     worker.run(|n: Arc<MemoryJob<_, _, _>>| async move { Ok(**n * 2) }).await;
+///     assert_eq!(doubled.await, Err(JobError::Revoked));
+///     assert_eq!(handle.report().revoked, 1);
+/// });
+/// ```
 pub struct WorkerHandle<S: Source> {
     shared: Arc<Shared<S>>,
 }
 
 impl<S: Source> WorkerHandle<S> {
-    /// Stops the worker. Jobs that have not begun are put back immediately; those that run have
-    /// `grace`, then they are killed, and put back unless they catch the kill and return. A second
+    /// Stops the worker. Jobs that have not begun are put back immediately. Running jobs have `grace`
+    /// to finish; then they are killed, and put back unless they catch the kill and return. A second
     /// call kills them immediately.
     pub fn stop(&self, grace: Duration) {
         let mut stop = self.shared.lock_stop();
@@ -197,9 +223,9 @@ impl<S: Source> WorkerHandle<S> {
         self.shared.changed.set();
     }
 
-    /// Revokes a job. A job that has not begun, here or when it is delivered later, is settled as
-    /// [`Revoked`](crate::Outcome::Revoked). A running job is killed with `terminate`, with
-    /// [`JobKill::Revoked`] as the reason; otherwise it runs on.
+    /// Revokes the job with this id. A job that has not begun, or that is delivered later, is
+    /// settled as [`Revoked`](crate::Outcome::Revoked). A running job goes on, unless `terminate`
+    /// is `true`: it is then killed, with [`JobKill::Revoked`] as the reason.
     ///
     /// The last 50,000 revoked ids are remembered.
     pub fn revoke(&self, id: &str, terminate: bool) {
@@ -211,7 +237,7 @@ impl<S: Source> WorkerHandle<S> {
         self.shared.changed.set();
     }
 
-    /// The ids that were revoked, the oldest first.
+    /// Returns the remembered ids that were revoked, the oldest first.
     pub fn revoked(&self) -> Vec<Arc<str>> {
         self.shared.table().revoked()
     }
@@ -227,25 +253,25 @@ impl<S: Source> WorkerHandle<S> {
         self.shared.settings.pool.capacity()
     }
 
-    /// Starts the jobs of this name at least `every` apart; `None` lifts that. Jobs that wait for
-    /// their start by an earlier pace start by the new one.
+    /// Starts the jobs of this name at least `every` apart; `None` removes the limit. The change also
+    /// applies to jobs that wait for an earlier pace.
     pub fn pace(&self, name: &str, every: Option<Duration>) {
         let now = self.shared.now();
         self.shared.table().set_pace(name, every, now);
         self.shared.changed.set();
     }
 
-    /// The jobs that the worker has, in the order in which they came.
+    /// Returns the jobs that the worker has, in the order of their deliveries.
     pub fn jobs(&self) -> Vec<JobInfo<S::Job>> {
         self.shared.table().jobs()
     }
 
-    /// Counts the outcomes so far.
+    /// Returns the counts of the outcomes so far.
     pub fn report(&self) -> WorkerReport {
         self.shared.table().counts()
     }
 
-    /// The source.
+    /// Returns the source of the worker's jobs.
     pub fn source(&self) -> &S {
         &self.shared.source
     }
@@ -267,19 +293,19 @@ impl<S: Source> fmt::Debug for WorkerHandle<S> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerReport {
-    /// How many were taken in.
+    /// How many jobs were delivered.
     pub received: usize,
-    /// How many deliveries were of a job that was here already, or was done.
+    /// How many deliveries were of a job that the worker already had, or had settled.
     pub taken_over: usize,
     /// How many returned a value.
     pub succeeded: usize,
     /// How many returned an error, panicked, or exceeded a limit.
     pub failed: usize,
-    /// How many were sent anew after an error.
+    /// How many were sent again after an error.
     pub retried: usize,
     /// How many were revoked, or had expired.
     pub revoked: usize,
-    /// How many were sent to the end of their queue, since they were held too long.
+    /// How many were sent to the end of their queue, because they were held for too long.
     pub resent: usize,
     /// How many were put back: killed by a shutdown, or not settled.
     pub put_back: usize,
@@ -287,9 +313,9 @@ pub struct WorkerReport {
     pub scheduled: usize,
     /// How many wait for a slot.
     pub reserved: usize,
-    /// How many are running. At the end, those that do not come to an await.
+    /// How many are running. In the report of a finished run, the jobs that never awaited.
     pub active: usize,
-    /// How many have finished, and are not settled.
+    /// How many have finished, and are not settled yet.
     pub settling: usize,
 }
 
@@ -336,7 +362,7 @@ impl<S: Source> Shared<S> {
         self.stop.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts jobs back that have not begun.
+    /// Puts back the jobs that have not begun.
     pub(crate) fn put_back_unstarted(&self) {
         let mut table = self.table();
         let unstarted = table.take_unstarted();
@@ -347,7 +373,7 @@ impl<S: Source> Shared<S> {
     }
 }
 
-/// Puts back what has not begun when the worker's run is dropped.
+/// Puts back the jobs that have not begun when the worker's run is dropped.
 struct PutBackRest<'a, S: Source> {
     shared: &'a Shared<S>,
 }

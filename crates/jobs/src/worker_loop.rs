@@ -17,7 +17,7 @@ use crate::{Arrival, Delivery, Source, Step};
 /// How long a stopped worker waits for jobs to be settled, after its grace.
 const SETTLE_LIMIT: Duration = Duration::from_secs(1);
 
-/// The reason why the loop wakes.
+/// Why the loop wakes.
 enum Wake<S: Source> {
     Changed,
     Slot(Option<Slot>),
@@ -55,8 +55,8 @@ where
         Self { shared: Arc::clone(shared), jobs, settling: Group::on(&here), work: Arc::new(work) }
     }
 
-    /// Takes deliveries in and starts jobs, until the worker is stopped or the source has finished and
-    /// all is settled.
+    /// Takes deliveries and starts jobs, until the worker is stopped, its pool is closed, or the
+    /// source has finished and all jobs are settled.
     pub(crate) async fn take_in(&self) {
         let shared = &*self.shared;
         let mut credit = Credit::Unset;
@@ -132,8 +132,8 @@ where
         }
     }
 
-    /// Whether there is room for a further outcome. A job that is settled holds no slot any more:
-    /// without a bound, outcomes would pile up while they cannot be stored.
+    /// Whether there is room for a further outcome. A job that is being settled holds no slot:
+    /// without a bound, outcomes would accumulate while they cannot be stored.
     fn may_start(&self, table: &Table<S>) -> bool {
         let capacity = self.shared.settings.pool.capacity();
         capacity.is_none_or(|slots| table.settling_jobs() < slots.max(1))
@@ -195,7 +195,8 @@ where
         slot.spawn(running.run(move |job| work(job), self.settling.clone())).detach();
     }
 
-    /// Puts back what has not begun, and lets the jobs that run end.
+    /// Puts back the jobs that have not begun, and waits for the running ones, within the grace of a
+    /// stop.
     pub(crate) async fn drain(&self) {
         let shared = &*self.shared;
         shared.source.stop();
@@ -226,7 +227,7 @@ where
         }
     }
 
-    /// Takes in new deliveries of jobs that run, and puts all others back.
+    /// Takes over new deliveries of running jobs, and puts all others back.
     async fn take_over(&self) {
         while let Some(arrival) = self.shared.source.next().await {
             match arrival {

@@ -69,8 +69,10 @@ struct State<T> {
 }
 
 impl<T> GreenPile<T> {
-    /// Creates a pile with its own pool of `size` slots, on the current [`Hub`];
-    /// [`default`](Self::default) has 1000.
+    /// Creates a pile with its own pool of `size` slots, which runs each spawn on the [current
+    /// hub](Hub::current) of the caller; [`default`](Self::default) has 1000.
+    ///
+    /// Python: `eventlet.GreenPile(size)`.
     #[must_use]
     #[track_caller]
     pub fn new(size: usize) -> Self {
@@ -156,6 +158,8 @@ impl<T, X> GreenPile<T, X> {
     }
 
     /// The number of tasks, spawned or waiting for a slot, whose results were not taken.
+    ///
+    /// Python: `len(pile)`.
     pub fn len(&self) -> usize {
         self.change(|state| state.outstanding())
     }
@@ -166,6 +170,8 @@ impl<T, X> GreenPile<T, X> {
     }
 
     /// The pool of its tasks.
+    ///
+    /// Python: `eventlet.GreenPile.pool`.
     pub fn pool(&self) -> &GreenPool<X> {
         &self.pool
     }

@@ -51,9 +51,7 @@ impl GreenPool {
     /// Creates a pool of `capacity` slots that runs each call on the [current hub](Hub::current) of
     /// the caller; [`default`](Self::default) has 1000.
     ///
-    /// # Panics
-    ///
-    /// Panics if the [global hub](Hub::global) has to be started and cannot be.
+    /// Python: `eventlet.GreenPool(size)`.
     #[must_use]
     #[track_caller]
     pub fn new(capacity: usize) -> Self {

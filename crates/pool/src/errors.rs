@@ -5,8 +5,8 @@ use std::fmt;
 
 use crate::SlotError;
 
-/// The error of a pool that had no slot for a task, or was closed. It holds the task's future,
-/// which never started; dropping the error drops the future.
+/// The error of a pool that gave a task no slot; [`error`](Self::error) says why. It holds the task's
+/// future, which never started; dropping the error drops the future.
 ///
 /// Python: `gevent.pool.PoolFull`.
 ///
@@ -39,7 +39,7 @@ impl<F> PoolFull<F> {
         self.error == SlotError::Closed
     }
 
-    /// Why the pool had no slot.
+    /// Why the pool gave no slot.
     pub fn error(&self) -> SlotError {
         self.error
     }

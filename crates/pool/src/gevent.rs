@@ -68,9 +68,8 @@ pub trait GroupExt<X> {
     /// greenlet is not a member: it is neither joined nor killed with the others. The number of
     /// such greenlets is not bounded.
     ///
-    /// If the set is closed before a slot is free, the greenlet is killed, with
-    /// [`SlotError::Closed`] as its
-    /// reason.
+    /// If the request for a slot is refused, because the set is closed or too many requests wait, the
+    /// greenlet is killed, with the [`SlotError`] as its reason.
     ///
     /// Python: `gevent.pool.Group.apply_async`.
     fn apply_async<F>(&self, future: F) -> Greenlet<F::Output>
@@ -273,7 +272,8 @@ impl<X> PoolExt for Pool<X> {
 ///
 /// # Errors
 ///
-/// The failure that ended `future`; a kill if the set was closed before `future` started.
+/// The failure that ended `future`; a kill, with a [`SlotError`] as its reason, if the request for a
+/// slot was refused before `future` started.
 ///
 /// # Cancel safety
 ///

@@ -27,8 +27,8 @@
 //! | stop | [`close`](TaskSet::close), [`kill`](TaskSet::kill), [`abort`](TaskSet::abort), [`drain`](TaskSet::drain) |
 //! | limit a section of code rather than a whole task | `spinney_sync::Semaphore` |
 //!
-//! One rule holds after every operation, even if a task panics, is killed or is dropped: *running + free
-//! = capacity*. A slot that is freed goes to the first waiter.
+//! One rule holds after every operation, even if a task panics, is killed or is dropped: *running +
+//! free = capacity*. A slot that is freed goes to the first waiter.
 
 // First, so that the pages of these types begin with what is in these files.
 mod group;

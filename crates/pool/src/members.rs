@@ -32,7 +32,7 @@ pub(crate) struct Members {
     scope: Option<Scope>,
     /// A semaphore without permits, closed once the group is closed and its members are killed:
     /// then its maps end.
-    pub(crate) maps: Semaphore,
+    pub(crate) maps_end: Semaphore,
     /// The line that created the group.
     at: &'static Location<'static>,
     state: Mutex<State>,
@@ -40,7 +40,7 @@ pub(crate) struct Members {
 
 struct State {
     list: Arena<Member>,
-    /// How many slots the members hold that share none.
+    /// How many slots are held by one member each.
     own_slots: usize,
     /// How many members share a slot.
     sharers: usize,
@@ -63,7 +63,7 @@ struct State {
     /// The outcomes of members that have left.
     outcomes: Outcomes,
     /// The outcomes of the items of maps whose results still exist.
-    maps: Vec<Arc<Outcomes>>,
+    items: Vec<Arc<Outcomes>>,
     failures: Failures,
     /// The serial number of the member that was inserted last.
     last_serial: u64,
@@ -96,7 +96,7 @@ impl Members {
     #[track_caller]
     pub(crate) fn new(slots: SharedSlots, kept_failures: usize) -> Self {
         let (state, at) = (Mutex::new(State::new(kept_failures)), Location::caller());
-        Self { slots, scope: None, maps: Semaphore::new(0), at, state }
+        Self { slots, scope: None, maps_end: Semaphore::new(0), at, state }
     }
 
     /// Creates the members of a scope of this pool.
@@ -166,7 +166,7 @@ impl Members {
     ) -> Result<T, B> {
         let mut state = self.lock();
         let is_refused =
-            if kind == Kind::Worker { self.maps.is_closed() } else { self.is_closed() };
+            if kind == Kind::Worker { self.maps_end.is_closed() } else { self.is_closed() };
         if is_refused {
             state.refused += usize::from(kind == Kind::Spawned && slot.is_slot());
             drop(state);
@@ -381,7 +381,7 @@ impl Members {
     /// own feeder wait, there are more members than slots, or each start must be requested.
     pub(crate) fn is_wanted_back(&self, feeder_queued: bool) -> bool {
         self.slots.balance() + isize::from(feeder_queued) < 0
-            || self.maps.is_closed()
+            || self.maps_end.is_closed()
             || self.slots.limits_starts()
     }
 
@@ -408,7 +408,7 @@ impl Members {
     /// Ends all maps after their running items, if the group was closed.
     pub(crate) fn end_maps(&self) {
         if self.is_closed() {
-            self.maps.close();
+            self.maps_end.close();
         }
     }
 
@@ -430,19 +430,19 @@ impl Members {
     /// Counts the items of a map in `outcomes`, from now on.
     pub(crate) fn count_items(&self, outcomes: Arc<Outcomes>) {
         let mut state = self.lock();
-        if state.maps.len() == state.maps.capacity() {
-            state.fold_maps();
+        if state.items.len() == state.items.capacity() {
+            state.merge_items();
         }
-        state.maps.push(outcomes);
+        state.items.push(outcomes);
     }
 
     /// The counts of everything that was started here.
     pub(crate) fn report(&self) -> Report {
         let mut state = self.lock();
-        state.fold_maps();
+        state.merge_items();
         let mut report = Report::default();
         report.refused = state.refused;
-        state.maps.iter().map(|items| &**items).chain([&state.outcomes]).for_each(|outcomes| {
+        state.items.iter().map(|items| &**items).chain([&state.outcomes]).for_each(|outcomes| {
             outcomes.add_to(&mut report);
         });
         report.running = state.list.len();
@@ -621,7 +621,7 @@ impl State {
             started_maps: 0,
             drained: None,
             outcomes: Outcomes::default(),
-            maps: Vec::new(),
+            items: Vec::new(),
             failures: Failures::new(kept_failures),
             last_serial: 0,
         }
@@ -708,9 +708,9 @@ impl State {
     }
 
     /// Merges the outcomes of maps whose results were dropped.
-    fn fold_maps(&mut self) {
+    fn merge_items(&mut self) {
         let outcomes = &self.outcomes;
-        self.maps.retain(|items| {
+        self.items.retain(|items| {
             let is_live = Arc::strong_count(items) > 1;
             if !is_live {
                 outcomes.add(items);

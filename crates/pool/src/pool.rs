@@ -53,6 +53,9 @@ impl Pool {
     /// Creates a pool with `capacity` slots that runs each call on the [current hub](Hub::current)
     /// of its caller. A map runs on one hub to its end. A pool with capacity 0 is always full.
     ///
+    /// Outside any hub a call needs the [global hub](Hub::global), and panics if that cannot be
+    /// started.
+    ///
     /// [`on`](Self::on) ties a pool to one hub for all callers.
     ///
     /// Python: `gevent.pool.Pool`.
@@ -166,7 +169,8 @@ impl<X> Pool<X> {
     ///
     /// # Errors
     ///
-    /// [`SlotError::Full`] if no slot is free; otherwise why the request is refused.
+    /// [`SlotError::Full`] if no slot is free or a limit of the pool allows no start now; otherwise
+    /// why the request is refused.
     pub fn try_slot(&self) -> Result<Slot<X>, SlotError> {
         self.try_permit().map(|permit| Slot::new(self, permit))
     }
@@ -184,8 +188,9 @@ impl<X> Pool<X> {
     /// if a child waits for its parent, for a lock that is held over the wait, or for another pool,
     /// and no slot becomes free.
     ///
-    /// If the pool is closed before a slot is free, the returned greenlet is killed already, with
-    /// [`SlotError::Closed`](crate::SlotError::Closed) as its reason.
+    /// If the pool refuses the request, for example because it is closed before a slot is free or
+    /// because [too many requests](Self::set_max_waiting) wait, the returned greenlet is killed
+    /// already, with the [`SlotError`] as its reason.
     ///
     /// # Cancel safety
     ///
@@ -206,7 +211,8 @@ impl<X> Pool<X> {
     ///
     /// # Errors
     ///
-    /// [`PoolFull`], which holds `future`, if no slot is free or the pool was closed.
+    /// [`PoolFull`], which holds `future`, if no slot is free, a limit of the pool allows no start
+    /// now, or the pool was closed.
     ///
     /// Python: `gevent.pool.Pool.start(blocking=False)`.
     #[track_caller]
@@ -226,7 +232,8 @@ impl<X> Pool<X> {
     ///
     /// # Errors
     ///
-    /// [`PoolFull`], which holds `future`, if no slot was free in time or the pool was closed.
+    /// [`PoolFull`], which holds `future`, if no slot was free in time, the pool was closed, or
+    /// [too many requests](Self::set_max_waiting) wait.
     ///
     /// # Cancel safety
     ///
@@ -269,7 +276,8 @@ impl<X> Pool<X> {
     }
 
     /// Waits for a slot, and adds a greenlet that runs elsewhere as a member. Returns `false` if
-    /// the greenlet has finished or is a member already, or if the pool was closed.
+    /// the greenlet has finished or is a member already, or if the pool refuses the request:
+    /// it was closed, or [too many requests](Self::set_max_waiting) wait.
     ///
     /// # Cancel safety
     ///
@@ -294,7 +302,8 @@ impl<X> Pool<X> {
     ///
     /// # Errors
     ///
-    /// [`PoolFull`] if no slot is free or the pool was closed.
+    /// [`PoolFull`] if no slot is free, a limit of the pool allows no start now, or the pool was
+    /// closed.
     ///
     /// Python: `gevent.pool.Pool.add(blocking=False)`.
     pub fn try_add(&self, greenlet: &Handle) -> Result<bool, PoolFull<()>> {
@@ -330,7 +339,8 @@ impl<X> Pool<X> {
     ///
     /// # Errors
     ///
-    /// [`PoolFull`] if no slot is free or the pool was closed.
+    /// [`PoolFull`] if no slot is free, a limit of the pool allows no start now, or the pool was
+    /// closed.
     ///
     /// Python: `gevent.pool.Pool.start(blocking=False)`.
     pub fn try_start(&self, greenlet: &Handle) -> Result<bool, PoolFull<()>>
@@ -341,7 +351,8 @@ impl<X> Pool<X> {
     }
 
     /// Waits in FIFO order until a slot is free, without taking it. Returns the number of free
-    /// slots: 0 if the pool was closed.
+    /// slots: 0 if the pool refuses the request, because it was closed or because
+    /// [too many requests](Self::set_max_waiting) wait.
     ///
     /// # Cancel safety
     ///

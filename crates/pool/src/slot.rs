@@ -621,6 +621,6 @@ impl Deref for MapsEnd {
     type Target = Semaphore;
 
     fn deref(&self) -> &Semaphore {
-        &self.0.maps
+        &self.0.maps_end
     }
 }

@@ -106,8 +106,7 @@ impl<'a, X> SlotRequest<'a, X> {
 
     /// Spawns `future` once the request has its slot. A member of the pool runs `future` in its own
     /// place meanwhile, as in [`Pool::spawn`](crate::Pool::spawn). If the request is refused, the
-    /// returned greenlet is killed already, with a [`SlotError`]
-    /// as its reason.
+    /// returned greenlet is killed already, with a [`SlotError`] as its reason.
     ///
     /// # Cancel safety
     ///

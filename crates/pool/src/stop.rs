@@ -20,8 +20,8 @@ impl<X> TaskSet<X> {
     /// that started before go on to the end of their input, or until the set is
     /// [killed](Self::kill).
     ///
-    /// The first item of a map that starts later is killed, with [`SlotError::Closed`](crate::SlotError::Closed)
-    /// as its reason. Closing again is a no-op.
+    /// The first item of a map that starts later is killed, with
+    /// [`SlotError::Closed`](crate::SlotError::Closed) as its reason. Closing again is a no-op.
     pub fn close(&self) -> Report {
         self.inner().close();
         self.stats()

@@ -58,7 +58,8 @@ impl<X> TaskSet<X> {
     ///
     /// # Errors
     ///
-    /// The failure that ended `future`; a kill if the set was closed before a slot was free.
+    /// The failure that ended `future`; a kill, with a [`SlotError`] as its reason, if the request
+    /// for a slot was refused: the set was closed, or too many requests waited.
     ///
     /// # Cancel safety
     ///

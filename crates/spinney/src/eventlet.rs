@@ -26,7 +26,8 @@ pub mod corolocal {
 
 /// `eventlet.event`.
 pub mod event {
-    /// A value or an error for all tasks that wait for it: an [`AsyncResult`](spinney_sync::AsyncResult).
+    /// A value or an error for all tasks that wait for it: an
+    /// [`AsyncResult`](spinney_sync::AsyncResult).
     ///
     /// Python: `eventlet.event.Event`.
     pub type Event<T, E = std::convert::Infallible> = spinney_sync::AsyncResult<T, E>;
@@ -58,7 +59,7 @@ pub mod pools {
     /// [`ResourcePool`](spinney_pile::ResourcePool).
     ///
     /// Python: `eventlet.pools.Pool`.
-    pub type Pool<T, C> = spinney_pile::ResourcePool<T, C>;
+    pub type Pool<T, E> = spinney_pile::ResourcePool<T, E>;
 }
 
 /// `eventlet.queue`. A `Queue(0)` there is [`Queue::bounded(0)`](spinney_sync::Queue::bounded)

@@ -18,10 +18,11 @@
 //! | [Testing](testing) | how do I test without sleeping? |
 //! | [Shutdown](shutdown) | how does a service stop gracefully? |
 //!
-//! The repository has two pages more: `docs/from-tokio.md`, twelve programs of tokio, futures and
-//! rayon beside ours, and `docs/migrating.md`, every name of gevent and eventlet beside ours. The modules
-//! [`gevent`](crate::gevent) and [`eventlet`](crate::eventlet) have those names, and each item ends
-//! with the Python name that it answers to.
+//! The repository has further pages in `docs`, for example `from-tokio.md`, twelve programs of
+//! tokio, futures and rayon beside ours, `migrating.md`, every name of gevent and eventlet beside
+//! ours, and `trace.md`, which task waits where. The modules [`gevent`](crate::gevent) and
+//! [`eventlet`](crate::eventlet) have the shape of the Python packages, and the documentation of an
+//! item gives the Python name that it answers to.
 
 #[doc = include_str!("../guide/first_pool.md")]
 pub mod first_pool {}

@@ -1,11 +1,12 @@
 //! Pools of async tasks: bounded, fair, cancellable, on tokio, on smol, or on their own threads.
 //!
-//! A [`Pool`] of 20 runs 10,000 requests, 20 at once. Slots go to waiters in FIFO order. Results come
-//! as a list or as a stream, in the order of the input or as they finish, and work goes on while the
-//! consumer is busy, until a bounded number of results is unread. Every error and every panic arrives
-//! as a value, with the index of its item. A task can be cancelled from outside, clean up with further
-//! awaits, and defer a cancellation. A pool is resized while it runs, drained with a grace period, and
-//! tested under a virtual clock. The verbs are those of Python's gevent and eventlet.
+//! A [`Pool`] of 20 runs 10,000 requests, 20 at once. Slots go to waiters in FIFO order. Results
+//! come as a list or as a stream, in the order of the input or as they finish, and work goes on
+//! while the consumer is busy, until a bounded number of results is unread. Every error and every
+//! panic arrives as a value, with the index of its item. A task can be cancelled from outside,
+//! clean up with further awaits, and defer a cancellation. A pool is resized while it runs, drained
+//! with a grace period, and tested under a virtual clock. The verbs are those of Python's gevent
+//! and eventlet.
 //!
 //! ```
 //! use spinney::{ItemError, Pool, block_on};
@@ -24,7 +25,8 @@
 //!
 //! # Or something else?
 //!
-//! Beside tokio's `JoinSet` with a `Semaphore`, `buffer_unordered` of futures, and rayon's `par_iter`:
+//! Beside tokio's `JoinSet` with a `Semaphore`, `buffer_unordered` of futures, and rayon's
+//! `par_iter`:
 //!
 //! | | spinney | tokio | futures | rayon |
 //! |---|---|---|---|---|
@@ -39,18 +41,19 @@
 //! | borrows from the stack | no | no | yes | yes |
 //! | needs tokio | no | yes | no | no |
 //!
-//! Take those instead when their column is enough: a `JoinSet` for a handful of tasks without a limit,
-//! `buffer_unordered` for futures that borrow or that finish within a microsecond, rayon for one
-//! computation that splits into many, and a plain [`Semaphore`] to limit a section of code.
+//! Take those instead when their column is enough: a `JoinSet` for a handful of tasks without a
+//! limit, `buffer_unordered` for futures that borrow or that finish within a microsecond, rayon for
+//! one computation that splits into many, and a plain [`Semaphore`] to limit a section of code.
 //!
 //! # Where to find it
 //!
 //! The [`guide`] has a page for each subject, each with complete programs:
 //! [the first pool](guide::first_pool), [results](guide::results), [limits](guide::limits),
-//! [errors](guide::errors), [killing](guide::killing), [timeouts](guide::timeouts),
-//! [threads](guide::threads), [one thread](guide::one_thread), [executors](guide::executors),
-//! [testing](guide::testing), [shutdown](guide::shutdown). `docs/from-tokio.md` of the repository has
-//! twelve programs of tokio, futures and rayon beside ours.
+//! [connections](guide::connections), [errors](guide::errors), [killing](guide::killing),
+//! [timeouts](guide::timeouts), [threads](guide::threads), [one thread](guide::one_thread),
+//! [executors](guide::executors), [testing](guide::testing), [shutdown](guide::shutdown).
+//! `docs/from-tokio.md` of the repository has twelve programs of tokio, futures and rayon beside
+//! ours.
 //!
 //! | to | use |
 //! |---|---|
@@ -77,8 +80,9 @@
 //! | port eventlet code | [`GreenPool`], [`GreenPile`], [`eventlet`] |
 //! | port gevent code | [`gevent`] |
 //!
-//! Named futures, guards, settings, reports and errors are in the modules: [`task`], [`pool`], [`map`],
-//! [`sync`], [`threads`], [`pile`], [`time`], [`jobs`], and [`hub`] for writers of executors.
+//! Named futures, guards, settings, reports and errors are in the modules: [`task`], [`pool`],
+//! [`map`], [`sync`], [`threads`], [`pile`], [`time`], [`jobs`], and [`hub`] for writers of
+//! executors.
 //!
 //! # What always holds
 //!
@@ -100,8 +104,8 @@
 //! | `metrics` | `trace`, and its numbers through the crate metrics |
 //! | `tracing` | `trace`, and a span of the crate tracing for each greenlet |
 //!
-//! No feature is needed for tracing: spawn `future.instrument(span)`, of the crate tracing, or give a
-//! pool a [`SpawnHook`](pool::SpawnHook).
+//! A span of your own needs no feature: spawn `future.instrument(span)`, of the crate tracing, or
+//! give a pool a [`SpawnHook`](pool::SpawnHook).
 
 pub mod eventlet;
 pub mod gevent;
@@ -145,8 +149,8 @@ pub mod jobs {
 
 /// Maps: one function over many items. Their policies, inputs and futures.
 ///
-/// The verbs are methods of [`TaskSet`], and so of pools and groups;
-/// [`ItemError`] is at the root.
+/// The verbs are methods of [`TaskSet`], and so of pools and groups. [`ItemError`] and [`Retry`]
+/// are at the root.
 pub mod map {
     pub use spinney_pool::map::{
         Again, Attempts, CollectAll, Decision, FirstSuccess, FromStream, Indexed, IntoSource,
@@ -155,8 +159,7 @@ pub mod map {
     pub use spinney_pool::{Imap, ItemEvent, Map, Mapper, TaskError, TryImap, TryMap};
 }
 
-/// Guards, futures and errors of [`GreenPile`] and
-/// [`ResourcePool`].
+/// Settings, guards, futures, reports and errors of [`GreenPile`] and [`ResourcePool`].
 pub mod pile {
     pub use spinney_pile::{
         Discarded, DrainReport, Item, ItemInfo, Next, ResourceError, ResourcePoolBuilder,
@@ -165,19 +168,19 @@ pub mod pile {
 }
 
 /// Settings, hooks, reports, errors and bounds of [`Pool`] and [`Group`].
+///
+/// [`Rate`] and [`Slot`] are at the root.
 pub mod pool {
     pub use spinney_pool::limits::Order;
     pub use spinney_pool::{
-        Failures, Hooked, InsideGroup, JoinError, Membership, PoolBuilder, PoolFull, Reentry,
-        Report, Runs, RunsMap, SpawnHook,
+        Failures, Hooked, InsideGroup, JoinError, Membership, PoolBuilder, PoolFull, RateLimiter,
+        Reentry, Report, Runs, RunsMap, SlotError, SlotRequest, SpawnHook,
     };
-    pub use spinney_pool::{RateLimiter, SlotError, SlotRequest};
 }
 
 /// Locks, queues, barriers, with their guards, futures, orders and errors.
 ///
-/// [`Event`], [`AsyncResult`], [`Semaphore`] and
-/// [`Queue`] are at the root.
+/// [`Event`], [`AsyncResult`], [`Semaphore`] and [`Queue`] are at the root.
 pub mod sync {
     pub use spinney_sync::{
         Acquire, Barrier, BoundedSemaphore, Channel, Closed, Condition, Fifo, Get, GetError, Items,
@@ -189,9 +192,8 @@ pub mod sync {
 
 /// All that concerns one task: kills, links, locals, names, the spawn tree, and waiting for several.
 ///
-/// [`Greenlet`], [`Handle`], [`Failure`],
-/// [`spawn`](crate::spawn()), [`catch_exit`] and
-/// [`shield`] are at the root.
+/// [`Greenlet`], [`Handle`], [`Failure`], [`spawn`](crate::spawn()), [`catch_exit`] and [`shield`]
+/// are at the root.
 pub mod task {
     pub use spinney_greenlet::{
         Branch, CatchExit, Container, ContainerLimits, GreenletExit, InheritLocals, Inherited,
@@ -210,7 +212,7 @@ pub mod threads {
     };
 }
 
-/// Seeing greenlets run: dumps, a watchdog, statistics. Needs the feature `trace`.
+/// Seeing greenlets run: dumps, a watchdog, statistics, timelines. Needs the feature `trace`.
 #[cfg(feature = "trace")]
 pub mod trace {
     #[cfg(feature = "metrics")]

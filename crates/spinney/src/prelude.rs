@@ -1,3 +1,3 @@
-//! What most programs use: `use spinney::prelude::*`.
+//! The names that most programs use: `use spinney::prelude::*`.
 
 pub use crate::{Greenlet, Group, Hub, Pool, ThreadPool, Within, block_on, sleep, spawn};

@@ -13,7 +13,7 @@ use crate::{Event, SetterDropped, budget};
 /// Readers borrow it; dropping it drops the result. If no task sets it, its readers wait for ever.
 /// A [`setter`](Self::setter) for the task that sets it makes the readers fail when it is dropped.
 ///
-/// Python: `gevent.event.AsyncResult`.
+/// Python: `gevent.event.AsyncResult`, `eventlet.event.Event`.
 ///
 /// ```
 /// # mod spinney { pub use futures_lite::future::block_on; pub use spinney_sync::AsyncResult; }
@@ -54,7 +54,7 @@ impl<T, E> AsyncResult<T, E> {
     ///
     /// Returns `value` if there is a value or an error already.
     ///
-    /// Python: `gevent.event.AsyncResult.set`.
+    /// Python: `gevent.event.AsyncResult.set`, `eventlet.event.Event.send`.
     pub fn set(&self, value: T) -> Result<(), T> {
         self.fulfil(Ok(value)).map_err(|result| match result {
             Ok(value) => value,
@@ -68,7 +68,7 @@ impl<T, E> AsyncResult<T, E> {
     ///
     /// Returns `error` if there is a value or an error already.
     ///
-    /// Python: `gevent.event.AsyncResult.set_exception`.
+    /// Python: `gevent.event.AsyncResult.set_exception`, `eventlet.event.Event.send_exception`.
     #[doc(alias = "set_exception")]
     pub fn set_error(&self, error: E) -> Result<(), E> {
         self.fulfil(Err(error)).map_err(|result| match result {

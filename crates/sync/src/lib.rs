@@ -1,6 +1,5 @@
 //! Synchronisation for tasks: fair and cancel safe, on any executor. The lowest layer of [spinney]:
-//! it has no notion of tasks, hubs or clocks, and uses event-listener and the standard library
-//! alone.
+//! it has no notion of tasks, hubs or clocks, and uses the standard library alone.
 //!
 //! | to | use |
 //! |---|---|

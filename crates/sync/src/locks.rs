@@ -358,6 +358,8 @@ impl BoundedSemaphore {
     ///
     /// Dropping the future leaves the queue; a permit that it was handed already goes to the next
     /// waiter.
+    ///
+    /// Python: `gevent.lock.BoundedSemaphore.acquire`.
     #[track_caller]
     pub fn acquire(&self) -> Acquire<&Semaphore> {
         self.semaphore.acquire()

@@ -410,6 +410,8 @@ impl<L: Line> Semaphore<L> {
     }
 
     /// The number of waiters; a waiter for several permits counts once.
+    ///
+    /// Python: `gevent.lock.Semaphore.linkcount`.
     pub fn waiting(&self) -> usize {
         self.lock().line.len()
     }

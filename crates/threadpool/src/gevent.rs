@@ -28,12 +28,18 @@ use crate::{ThreadMap, ThreadPool};
 /// ```
 pub trait ThreadPoolExt {
     /// The largest number of threads: [`ThreadPool::capacity`].
+    ///
+    /// Python: `gevent.threadpool.ThreadPool.maxsize`.
     fn maxsize(&self) -> usize;
 
     /// Changes the largest number of threads: [`ThreadPool::resize`].
+    ///
+    /// Python: setting `gevent.threadpool.ThreadPool.maxsize`.
     fn set_maxsize(&self, maxsize: usize);
 
     /// How many threads are alive: [`ThreadPool::threads`].
+    ///
+    /// Python: `gevent.threadpool.ThreadPool.size`.
     fn size(&self) -> usize;
 
     /// Runs `closure` on a thread as soon as there is a place in the queue, and returns
@@ -47,6 +53,8 @@ pub trait ThreadPoolExt {
     /// # Panics
     ///
     /// Panics if the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
+    ///
+    /// Python: `gevent.threadpool.ThreadPool.apply_async`.
     fn apply_async<T: Send + 'static>(
         &self,
         closure: impl FnOnce() -> T + Send + 'static,
@@ -59,6 +67,8 @@ pub trait ThreadPoolExt {
     /// # Panics
     ///
     /// Panics if the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
+    ///
+    /// Python: `gevent.threadpool.ThreadPool.apply_async(callback)`.
     fn apply_async_cb<T: Send + 'static>(
         &self,
         closure: impl FnOnce() -> T + Send + 'static,
@@ -72,6 +82,8 @@ pub trait ThreadPoolExt {
     /// # Panics
     ///
     /// Panics if the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
+    ///
+    /// Python: `gevent.threadpool.ThreadPool.map_async`.
     fn map_async<I, F, T>(&self, func: F, items: I) -> Greenlet<Vec<T>>
     where
         I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
@@ -84,6 +96,8 @@ pub trait ThreadPoolExt {
     /// # Panics
     ///
     /// Panics if the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
+    ///
+    /// Python: `gevent.threadpool.ThreadPool.map_async(callback)`.
     fn map_async_cb<I, F, T>(
         &self,
         func: F,

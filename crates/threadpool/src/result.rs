@@ -71,7 +71,7 @@ impl<T> ThreadResult<T> {
     ///
     /// Dropping the future drops the right to the result; `(&mut result).await` keeps it.
     ///
-    /// Python: `gevent.event.AsyncResult.get`.
+    /// Python: `gevent.threadpool.ThreadResult.get`.
     pub async fn get(self) -> Result<T, Failure> {
         self.await
     }
@@ -100,7 +100,7 @@ impl<T> ThreadResult<T> {
     /// Returns this if the time has passed. The inner error is a [`Failure`], as for
     /// [`wait`](Self::wait).
     ///
-    /// Python: `get(timeout=...)`.
+    /// Python: `gevent.threadpool.ThreadResult.get(timeout=..)`.
     pub fn wait_timeout(mut self, limit: Duration) -> Result<Result<T, Failure>, Self> {
         // An end beyond the range of the clock is no limit.
         let end = Instant::now().checked_add(limit);
@@ -109,14 +109,14 @@ impl<T> ThreadResult<T> {
 
     /// Whether the closure has finished: with a result, by a panic, or by a kill.
     ///
-    /// Python: `ready`.
+    /// Python: `gevent.threadpool.ThreadResult.ready`.
     pub fn is_ready(&self) -> bool {
         self.job.is_ready()
     }
 
     /// Whether the closure has finished with a result.
     ///
-    /// Python: `successful`.
+    /// Python: `gevent.threadpool.ThreadResult.successful`.
     pub fn is_successful(&self) -> bool {
         self.job.is_successful()
     }
@@ -125,7 +125,7 @@ impl<T> ThreadResult<T> {
     /// in the queue is free immediately. Returns `false` if the closure has started, or was killed
     /// before.
     ///
-    /// Python: `cancel`.
+    /// Python: `concurrent.futures.Future.cancel`.
     pub fn cancel(&self) -> bool {
         self.job.cancel(self.workers.as_deref())
     }
@@ -141,7 +141,7 @@ impl<T> ThreadResult<T> {
     /// Panics after the end if the [global hub](spinney_hub::Hub::global) has to be started and
     /// cannot be.
     ///
-    /// Python: `link`.
+    /// Python: `gevent.event.AsyncResult.rawlink`.
     pub fn link(&self, callback: impl FnOnce(&Handle) + Send + 'static) -> LinkId {
         self.handle().link(callback)
     }

@@ -35,7 +35,8 @@ use crate::{ThreadPoolClosed, ThreadPoolFull, ThreadResult};
 /// closure is put in and taken out in constant time.
 ///
 /// For a call that only blocks, use [`unblock`](crate::unblock); to split one computation, rayon. A
-/// process that forks must not use the pool in the child, which has none of its threads.
+/// process that forks must not use the pool in the child, which has none of its threads. While
+/// threads are [forbidden](spinney_hub::ForbidThreads), the verbs that take a closure panic.
 ///
 /// Python: `gevent.threadpool.ThreadPool`.
 ///
@@ -205,7 +206,7 @@ impl ThreadPool {
     /// immediately if there is work for them, that of running maps included; surplus threads exit
     /// when they have finished their current entry. With capacity 0 nothing starts.
     ///
-    /// Python: `maxsize`.
+    /// Python: `gevent.threadpool.ThreadPool.maxsize`.
     pub fn resize(&self, capacity: usize) {
         self.workers().resize(capacity);
     }
@@ -228,7 +229,7 @@ impl ThreadPool {
 
     /// The largest number of threads.
     ///
-    /// Python: `maxsize`.
+    /// Python: `gevent.threadpool.ThreadPool.maxsize`.
     #[doc(alias = "maxsize")]
     pub fn capacity(&self) -> usize {
         self.workers().capacity()
@@ -236,7 +237,7 @@ impl ThreadPool {
 
     /// How many threads are alive.
     ///
-    /// Python: `size`.
+    /// Python: `gevent.threadpool.ThreadPool.size`.
     #[doc(alias = "size")]
     pub fn threads(&self) -> usize {
         self.workers().threads()
@@ -426,7 +427,7 @@ pub struct ThreadPoolBuilder {
 impl ThreadPoolBuilder {
     /// The largest number of threads. Default: one per core. A pool with capacity 0 is paused.
     ///
-    /// Python: `maxsize`.
+    /// Python: `gevent.threadpool.ThreadPool.maxsize`.
     pub fn capacity(mut self, capacity: usize) -> Self {
         self.settings.capacity = capacity;
         self
@@ -442,7 +443,7 @@ impl ThreadPoolBuilder {
 
     /// How long a thread without work is kept. Default: as long as the pool.
     ///
-    /// Python: `idle_task_timeout`.
+    /// Python: `gevent.threadpool.ThreadPool(idle_task_timeout)`.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.settings.idle_timeout = Some(timeout);
         self
@@ -511,7 +512,7 @@ impl ThreadPoolBuilder {
     /// The hub of the greenlets of [`apply_async`](crate::gevent::ThreadPoolExt::apply_async), and
     /// so of their callbacks. Default: the hub that is current at the call.
     ///
-    /// Python: `hub`.
+    /// Python: `gevent.threadpool.ThreadPool.hub`.
     pub fn hub(mut self, hub: impl Spawn<BoxTask> + Send + Sync + 'static) -> Self {
         self.settings.hub = Some(Arc::new(hub));
         self

@@ -10,7 +10,13 @@ use crate::job::Job;
 
 /// Runs `closure` on the process-wide threads of the crate [`blocking`], which grow with demand:
 /// for calls that block without computing, for example to the file system. Work that computes
-/// belongs in a [`ThreadPool`](crate::ThreadPool).
+/// belongs in a [`ThreadPool`](crate::ThreadPool). Dropping the result lets the closure run.
+///
+/// # Panics
+///
+/// Panics while threads are [forbidden](spinney_hub::ForbidThreads).
+///
+/// Python: `eventlet.tpool.execute`.
 ///
 /// ```
 /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::unblock; }

@@ -22,10 +22,9 @@ const NAMED: usize = 5;
 /// hubs and pools around them.
 ///
 /// It works while threads are blocked, from any thread. The program runs on meanwhile: each
-/// greenlet is shown at a moment of its own. Times are exact to a poll:
-/// what a greenlet does in a poll, for example a spawn or a wake-up, counts from the beginning of that
-/// poll. An item of a map that has finished may be shown until
-/// its slot goes on with another item.
+/// greenlet is shown at a moment of its own. Times are exact to a poll: what a greenlet does in a
+/// poll, for example a spawn or a wake-up, counts from the beginning of that poll. An item of a map
+/// that has finished may be shown until its slot goes on with another item.
 #[must_use]
 pub fn dump() -> Dump {
     let living: Vec<Facts> = record::living();

@@ -30,8 +30,8 @@
 //! | read the numbers of each hub | [`hubs`] |
 //! | get a report of tasks that block a thread, and of hubs that stand still | [`Watchdog`] |
 //!
-//! With the feature `tracing`, [`start`] opens a span of the crate tracing for each greenlet, which is
-//! entered at each poll: its name, id, parent, pool and item. Kills, panics and the alarms of a
+//! With the feature `tracing`, [`start`] opens a span of the crate tracing for each greenlet, which
+//! is entered at each poll: its name, id, parent, pool and item. Kills, panics and the alarms of a
 //! watchdog are events. With the feature `metrics`, `publish_metrics` publishes the numbers of hubs
 //! and pools through the crate metrics.
 //!

@@ -429,7 +429,7 @@ impl Wake for Record {
     }
 }
 
-/// Since `since`; zero if that is in the future, for clocks differ.
+/// Since `since`; zero if that is in the future, because clocks differ.
 pub(crate) fn since(since: Instant, now: Instant) -> Duration {
     now.saturating_duration_since(since)
 }

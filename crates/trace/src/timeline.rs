@@ -167,9 +167,10 @@ impl Timeline {
         json!({ "traceEvents": events, "displayTimeUnit": "ms" }).to_string()
     }
 
-    /// What was recorded so far, as a picture: a page for a browser that needs no other file. A bar of
-    /// a thread is a poll; a bar of a slot is the life of a member, and the thinner ones in it are its
-    /// waits, those at one line in one colour. The wheel zooms, dragging moves, and the pointer shows the details of what is below it.
+    /// What was recorded so far, as a picture: a page for a browser that needs no other file. A bar
+    /// of a thread is a poll; a bar of a slot is the life of a member, and the thinner ones in it
+    /// are its waits, those at one line in one colour. The wheel zooms, dragging moves, and the
+    /// pointer shows the details of the bar below it.
     pub fn to_html(&self) -> String {
         let data = json!(self.history().rows()).to_string();
         // `</` would end the script, and `<!--` hide its end.

@@ -34,6 +34,8 @@ const HIGH_WINDOWS: u32 = 3;
 /// It sees greenlets that were created after [`start`](crate::start), which building it calls.
 /// Closures of thread pools may take as long as they like. Hubs of a virtual clock are not watched.
 ///
+/// Python: `gevent.hub.Hub.start_periodic_monitoring_thread`.
+///
 /// ```
 /// # mod spinney {
 /// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on;

@@ -199,8 +199,8 @@ impl Hub {
         }
     }
 
-    /// How many spare threads the system refused to start so far. Each time a task blocked its
-    /// thread, as described at [`block_on`](Self::block_on).
+    /// How many spare threads the system refused to start so far: threads for the work of tasks that
+    /// blocked in a [`block_on`](Self::block_on).
     pub fn refused_threads(&self) -> usize {
         match &self.kind {
             Kind::Global => global_core().workers.refused(),

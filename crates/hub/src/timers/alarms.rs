@@ -1,7 +1,8 @@
 //! [`Alarms`]: the timers of async-io that ring for a calendar.
 //!
 //! Setting a timer interrupts the thread that waits in the reactor, or that is about to: its next
-//! wait ends at once. So when an alarm has to be set, those of the following sleeps are set with it.
+//! wait ends immediately. So when an alarm has to be set, those of the following sleeps are set
+//! with it.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;

@@ -208,8 +208,9 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePoolBuilder<T, E> {
     /// failures in a row, starting at 1. Default: 100 ms, doubled for each failure, at most 10 s.
     /// After a failure, one item is created at a time until that succeeds.
     ///
-    /// A failure goes to one caller; the others wait for the next try. A panic of `delay` goes to that
-    /// caller instead of the failure, as a panic of `create` does; the next try is not delayed.
+    /// A failure goes to one caller; the others wait for the next try. A panic of `delay` goes to
+    /// that caller instead of the failure, as a panic of `create` does; the next try is not
+    /// delayed.
     pub fn backoff(mut self, delay: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
         self.settings.backoff = Box::new(delay);
         self

@@ -91,7 +91,8 @@ impl<X> Pool<X> {
     }
 
     /// Limits how many tasks with the same [key](crate::SlotRequest::key) run at once; `None`
-    /// removes the limit. Tasks that started without a limit and without waiters are not counted.
+    /// removes the limit. With 0 no task with a key starts. Tasks that started without a limit and
+    /// without waiters are not counted.
     ///
     /// Members that hold one key and wait for another can wait for each other for ever. So a
     /// crawler feeds its pool from a queue rather than from the pool's own members.
@@ -99,9 +100,10 @@ impl<X> Pool<X> {
         self.slots().limit(|limits| limits.per_key = most);
     }
 
-    /// Limits how many requests wait; a request beyond that is refused immediately. `None` removes
-    /// the limit. Requests that wait already stay. Maps, which wait for one slot at a time, and
-    /// children that a member runs in its own place are neither counted nor refused.
+    /// Limits how many requests wait; a request beyond that is refused immediately, with
+    /// [`SlotError::TooManyWaiting`]. With 0 no request waits. `None` removes the limit. Requests
+    /// that wait already stay. Maps, which wait for one slot at a time, and children that a member
+    /// runs in its own place are neither counted nor refused.
     pub fn set_max_waiting(&self, most: Option<usize>) {
         self.slots().limit(|limits| limits.max_waiting = most);
     }

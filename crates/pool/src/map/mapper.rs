@@ -218,8 +218,8 @@ impl<X, Q> Mapper<X, Once, Q> {
     /// default is one try. The items must be `Clone`: an item is cloned for each try but the last.
     ///
     /// During a delay the item frees its slot, so that other items run, and waits in the queue
-    /// again; the next try counts as a start. If the reader is a member of the pool, the item need not
-    /// wait: it shares the reader's slot. [`Retry::keep_slot`] keeps the slot. The item stays a
+    /// again; the next try counts as a start. If the reader is a member of the pool, the item need
+    /// not wait: it shares the reader's slot. [`Retry::keep_slot`] keeps the slot. The item stays a
     /// member meanwhile, so `join`, `drain` and `kill` include it.
     ///
     /// A mapper with retries only has the verbs for tasks that return a `Result`: to the other
@@ -343,7 +343,8 @@ impl<X, R, Q> Mapper<X, R, Q> {
     ///
     /// # Errors
     ///
-    /// When awaited, the first [`TaskError`](super::TaskError) that occurs, with the index of its item.
+    /// When awaited, the first [`TaskError`](super::TaskError) that occurs, with the index of its
+    /// item.
     ///
     /// # Cancel safety
     ///

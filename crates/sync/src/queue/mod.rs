@@ -245,6 +245,8 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     }
 
     /// Whether it was shut down.
+    ///
+    /// Python: `gevent.queue.Queue.is_shutdown`.
     pub fn is_shut_down(&self) -> bool {
         self.lock().shut_down
     }
@@ -417,6 +419,8 @@ pub type LifoQueue<T> = OrderedQueue<T, Lifo>;
 /// the queue is locked: it must not use the queue. If it panics when an item is put, that put
 /// panics and the item is lost; the other items are unaffected. The item is dropped under the lock,
 /// so its destructor must not use the queue either.
+///
+/// Python: `gevent.queue.PriorityQueue`, `eventlet.queue.PriorityQueue`.
 ///
 /// ```
 /// # mod spinney { pub mod sync { pub use spinney_sync::{PriorityQueue, PutError}; } }

@@ -117,8 +117,8 @@ impl ThreadPool {
     ///
     /// # Errors
     ///
-    /// When awaited, the first [`TaskError`](spinney_greenlet::map::TaskError): the error that the function returned, or the failure
-    /// of the item; with the item's index.
+    /// When awaited, the first [`TaskError`](spinney_greenlet::map::TaskError): the error that the
+    /// function returned, or the failure of the item; with the item's index.
     ///
     /// # Cancel safety
     ///
@@ -216,7 +216,7 @@ impl<R> ThreadMapper<R> {
     ///
     /// With 0 an item starts only while the reader waits.
     ///
-    /// Python: `maxsize`.
+    /// Python: `gevent.threadpool.ThreadPool.imap(maxsize)`.
     pub fn maxsize(mut self, maxsize: usize) -> Self {
         self.maxsize = Some(maxsize);
         self

@@ -444,8 +444,8 @@ impl<T, X: Executor> Results<T, X> {
         // Without room, an item may be requested that was opened before and waits in the queue.
         let is_requested = state.in_place.is_requested() && state.holders == 0;
         let has_room = self.reads.is_stalled() && state.has_room();
-        let roused = state.buffer.is_exhausted() || is_requested || has_room;
-        if !roused {
+        let must_wake = state.buffer.is_exhausted() || is_requested || has_room;
+        if !must_wake {
             return None;
         }
         // The feeder sets the flag again if there is no room for it.

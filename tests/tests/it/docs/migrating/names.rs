@@ -31,6 +31,7 @@ use spinney::{
     ResourcePool, Semaphore, Spawn, TaskSet, ThreadPool, Timeout, Within, greenlet_local, sleep,
     spawn, unblock, yield_now,
 };
+use spinney_trace::Watchdog;
 
 const TICK: Duration = Duration::from_secs(1);
 
@@ -71,6 +72,7 @@ async fn functions(hub: &Hub, greenlets: &[Greenlet<()>], exit: GreenletExit, li
     HubBuilder::name(Hub::builder(), "hub");
     hub.shutdown(TICK);
     unblock(|| ());
+    Watchdog::builder();
     track_spawns(true);
     let tree: SpawnTree = spawn_tree();
     tree.iter().map(|branch| (Branch::handle(branch), Branch::depth(branch)));
