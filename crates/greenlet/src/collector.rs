@@ -34,9 +34,14 @@ struct Place {
 }
 
 impl Collector {
-    /// Records that `id` has finished and is about to leave its group.
+    /// Records that `id` has finished and is about to leave its group. It keeps the place that it
+    /// has: a greenlet that fails has finished already while its result links are called, and
+    /// reserves its places after them.
     pub(crate) fn reserve(&self, id: u64) {
-        self.lock().append(id, false);
+        let mut state = self.lock();
+        if !state.numbers.contains_key(&id) {
+            state.append(id, false);
+        }
     }
 
     /// Makes `id`, which has finished, available to `take`, unless it was removed meanwhile.

@@ -1,7 +1,7 @@
 //! The promises of `iwait` and `Iwait`.
 
 use std::pin::pin;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Waker};
 
 use futures_lite::Stream;
@@ -9,7 +9,7 @@ use futures_lite::future::poll_once;
 use spinney::task::{Iwait, iwait, spawn_on};
 use spinney::{Spawn, ThreadPool};
 use spinney_greenlet::pair;
-use spinney_tests::tools::{NoWake, behind, gate, stuck};
+use spinney_tests::tools::{NoWake, behind, blow_up, gate, stuck};
 use spinney_tests::{hub, in_time, on_every_hub};
 
 on_every_hub! {
@@ -34,6 +34,21 @@ on_every_hub! {
         assert_eq!(ended.next().await.unwrap().await.unwrap(), "early");
         open.set();
         assert_eq!(ended.next().await.unwrap().await.unwrap(), "late");
+    }
+
+    async fn iwait_begun_in_a_result_link_of_a_failure_yields_it(hub) {
+        let (open, begun) = (gate(), Arc::new(Mutex::new(None)));
+        let opened = Arc::clone(&open);
+        let mut greenlet = spawn_on(hub, async move {
+            opened.wait().await;
+            blow_up("no luck")
+        });
+        let (handle, set) = (greenlet.handle().clone(), Arc::clone(&begun));
+        greenlet.link_result(move |_| *set.lock().unwrap() = Some(iwait([handle])));
+        open.set();
+        greenlet.join().await;
+        let mut set = begun.lock().unwrap().take().unwrap();
+        assert_eq!(set.next().await.unwrap(), *greenlet.handle());
     }
 
     async fn member_of_a_set_is_not_added_again(hub) {
