@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use crate::contain;
+
 /// A boxed task of any type: the argument of a hub as a trait object.
 pub type BoxTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -177,18 +179,25 @@ impl<X: Executor + ?Sized> Executor for Arc<X> {
 }
 
 pin_project! {
-    /// A future, and a guard that is dropped after it. For executors.
+    /// A future whose destructor may panic, and a guard that is dropped after it. For executors: some
+    /// drop tasks where a panic would abort the process.
     pub(crate) struct Guarded<F, G> {
         #[pin]
-        future: F,
-        // Fields are dropped in the order in which they are declared.
+        future: Option<F>,
         guard: G,
+    }
+
+    impl<F, G> PinnedDrop for Guarded<F, G> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut future = this.project().future;
+            contain(|| future.set(None));
+        }
     }
 }
 
 impl<F, G> Guarded<F, G> {
     pub(crate) fn new(future: F, guard: G) -> Self {
-        Self { future, guard }
+        Self { future: Some(future), guard }
     }
 }
 
@@ -196,6 +205,6 @@ impl<F: Future, G> Future for Guarded<F, G> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.project().future.poll(cx)
+        self.project().future.as_pin_mut().expect("it is there until it is dropped").poll(cx)
     }
 }

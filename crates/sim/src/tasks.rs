@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use fastrand::Rng;
-use spinney_hub::{BoxTask, Spawn};
+use spinney_hub::{BoxTask, Spawn, drop_contained};
 use spinney_sync::{Wait, WakeFlag};
 
 use crate::clock::VirtualClock;
@@ -188,7 +188,7 @@ impl Tasks {
         self.ready.close();
         while self.len() > 0 {
             let tasks = std::mem::take(&mut *self.waiting.borrow_mut());
-            drop(tasks);
+            tasks.into_values().for_each(drop_contained);
         }
         self.ready.lock().clear();
     }

@@ -48,7 +48,8 @@ pub trait ThreadPoolExt {
     /// The returned greenlet belongs to the hub that the pool was
     /// [built](crate::ThreadPoolBuilder::hub) with, otherwise to the hub that is current at the call.
     /// It finishes with the closure's result, and keeps the pool alive until then. A kill of the
-    /// greenlet does not stop the closure.
+    /// greenlet does not stop a closure that has a place in the queue; one that waits for a place
+    /// never runs.
     ///
     /// # Panics
     ///

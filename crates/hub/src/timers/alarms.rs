@@ -18,6 +18,9 @@ use super::instant;
 /// sleeps were dropped.
 const AHEAD: usize = 32;
 
+/// The most sleeps that are looked at to find those alarms.
+const LOOKED: usize = 512;
+
 /// The alarms of a calendar, and what is left of earlier ones.
 pub(super) struct Alarms {
     set: BTreeMap<Moment, Timer>,
@@ -35,17 +38,12 @@ impl Alarms {
         self.set.first_key_value().map(|(at, _)| *at)
     }
 
-    /// Chooses which of the `upcoming` alarms are set together.
+    /// Chooses which of the `upcoming` alarms are set together. It looks at few of them: a million
+    /// sleeps may have the same alarm.
     pub(super) fn choose(upcoming: impl Iterator<Item = Moment>) -> Vec<Moment> {
-        let mut chosen = Vec::with_capacity(AHEAD);
-        for at in upcoming {
-            if chosen.last() != Some(&at) {
-                chosen.push(at);
-            }
-            if chosen.len() == AHEAD {
-                break;
-            }
-        }
+        let mut chosen: Vec<_> = upcoming.take(LOOKED).collect();
+        chosen.dedup();
+        chosen.truncate(AHEAD);
         chosen
     }
 
@@ -80,6 +78,7 @@ fn timer(ring: &Waker) -> Timer {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
     use std::sync::atomic::AtomicUsize;
     use std::sync::atomic::Ordering::Relaxed;
     use std::task::Waker;
@@ -90,6 +89,7 @@ mod tests {
     fn sleeps_with_the_same_alarm_share_it_up_to_a_limit() {
         assert_eq!(Alarms::choose([3, 3, 5, 5, 5, 9].into_iter()), [3, 5, 9]);
         assert!(Alarms::choose(0..).into_iter().eq(0..AHEAD as u64));
+        assert_eq!(Alarms::choose(iter::repeat(7)), [7], "an endless look at one moment");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use spinney_hub::{Hub, Spawn, spawn, yield_now};
-use spinney_test_support::{Dropped, send_waker};
+use spinney_test_support::{Dropped, panics_on_drop, send_waker};
 
 /// Spawns a task that waits for ever.
 pub(super) fn spawn_parked(hub: &Hub, drops: &Dropped) {
@@ -245,4 +245,19 @@ fn hub_in_a_thread_local_is_waited_for() {
     });
     keeper.join().unwrap();
     assert_eq!(ends.count(), 1);
+}
+
+#[test]
+fn tasks_whose_destructors_panic_are_dropped() {
+    let (hub, drops) = (watched_hub(1, &Dropped::default()), Dropped::default());
+    for _ in 0..3 {
+        let (guard, loud) = (drops.guard(), panics_on_drop());
+        hub.spawn(async move {
+            let _kept = (guard, loud);
+            pending::<()>().await;
+        });
+    }
+    hub.block_on(yield_now());
+    drop(hub);
+    assert_eq!(drops.count(), 3);
 }

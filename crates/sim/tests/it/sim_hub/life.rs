@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use spinney_hub::{Executor, Hub, Spawn, sleep, yield_now};
 use spinney_sim::SimHub;
-use spinney_test_support::Dropped;
+use spinney_test_support::{Dropped, panics_on_drop};
 
 #[test]
 fn output_need_not_be_send_and_the_future_may_borrow() {
@@ -164,4 +164,19 @@ fn handle_to_a_dropped_hub_drops_the_future() {
 fn sim_hub_is_local() {
     let sim = SimHub::seeded(1);
     assert!(sim.is_local() && Rc::new(sim).is_local());
+}
+
+#[test]
+fn tasks_whose_destructors_panic_are_dropped() {
+    let (sim, drops) = (SimHub::new(), Dropped::default());
+    for _ in 0..3 {
+        let (guard, loud) = (drops.guard(), panics_on_drop());
+        sim.spawn(async move {
+            let _kept = (guard, loud);
+            pending::<()>().await;
+        });
+    }
+    sim.block_on(yield_now());
+    drop(sim);
+    assert_eq!(drops.count(), 3);
 }

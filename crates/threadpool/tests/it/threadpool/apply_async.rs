@@ -5,7 +5,8 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use spinney_greenlet::Failure;
-use spinney_hub::{Hub, LocalHub};
+use spinney_hub::{Hub, LocalHub, yield_now};
+use spinney_test_support::Gate;
 use spinney_threadpool::ThreadPool;
 use spinney_threadpool::gevent::ThreadPoolExt;
 
@@ -62,5 +63,28 @@ fn apply_async_keeps_the_pool_alive_and_waits() {
         for (n, sum) in sums.into_iter().enumerate() {
             assert_eq!(sum.await.unwrap(), n);
         }
+    });
+}
+
+#[test]
+fn killed_greenlet_takes_only_a_closure_without_a_place() {
+    LocalHub::new().block_on(async {
+        let pool = ThreadPool::builder().capacity(1).queue(1).build();
+        let (gate, (send, receive)) = (Gate::default(), channel());
+        let held = gate.clone();
+        let first = pool.apply_async(move || held.pass());
+        let later = ["has a place", "waits for one"].map(|name| {
+            let send = send.clone();
+            pool.apply_async(move || send.send(name).unwrap())
+        });
+        yield_now().await;
+        gate.wait_for(1);
+        for greenlet in later {
+            greenlet.kill().await;
+        }
+        gate.open();
+        first.await.unwrap();
+        pool.join().await.unwrap();
+        assert_eq!(receive.try_iter().collect::<Vec<_>>(), ["has a place"]);
     });
 }
