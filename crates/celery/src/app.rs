@@ -266,8 +266,8 @@ impl App {
     pub fn cpu_task<P>(self, name: impl Into<Arc<str>>, handler: impl CpuHandler<P>) -> Self {
         let (handler, threads) = (Arc::new(handler), Arc::clone(&self.threads));
         let run = move |call: Call| {
-            let cores = std::thread::available_parallelism().map_or(1, Into::into);
-            let threads = lock(&threads).get_or_insert_with(|| ThreadPool::new(cores)).clone();
+            let one_per_core = || ThreadPool::builder().build();
+            let threads = lock(&threads).get_or_insert_with(one_per_core).clone();
             Arc::clone(&handler).call(call, &threads)
         };
         self.add_task(name.into(), Box::new(run))

@@ -176,9 +176,9 @@ pub(crate) fn set_locals<T>(set: impl FnOnce(&mut Locals) -> T) -> Option<T> {
     CURRENT.try_with(set).ok()
 }
 
-/// The most values that a greenlet drops; far more than a program declares. A destructor that sets
-/// its local again would keep its greenlet from finishing. What is left then is leaked: its
-/// destructors could run only as code of another greenlet.
+/// The most values that a greenlet drops; far more than a program declares. Without a limit, a
+/// destructor that sets its local again would keep the greenlet from finishing. Further values are
+/// leaked, because their destructors could run only as code of another greenlet.
 const MOST_LOCALS: usize = 1 << 16;
 
 /// Drops the locals of the greenlet that is being polled, one by one, so that a destructor may use

@@ -480,9 +480,7 @@ impl<L: Line> Semaphore<L> {
     /// Hands free permits to waiters, and wakes them and the waiters for idleness. The lock is
     /// released before a waker runs, because wakers are foreign code.
     fn hand_out<'a>(&'a self, mut state: Locked<'a, L>) {
-        if let Some(source) = state.line.source() {
-            state = self.read_source(state, source);
-        }
+        state = self.read_source(state);
         loop {
             let served = state.serve();
             // After a close, tickets are compared under the lock, where refusals are recorded.
@@ -511,15 +509,12 @@ impl<L: Line> Semaphore<L> {
     fn lock_for_newcomer(&self) -> Locked<'_, L> {
         let mut state = self.lock();
         // Behind other waiters it waits in any case.
-        let source = if state.may_serve() { None } else { state.line.source() };
-        match source {
-            Some(source) => self.read_source(state, source),
-            None => state,
-        }
+        if state.may_serve() { state } else { self.read_source(state) }
     }
 
-    /// Reads the source of the line, without the lock.
-    fn read_source<'a>(&'a self, state: Locked<'a, L>, source: L::Source) -> Locked<'a, L> {
+    /// Reads the source of the line, if it has one, without the lock.
+    fn read_source<'a>(&'a self, mut state: Locked<'a, L>) -> Locked<'a, L> {
+        let Some(source) = state.line.source() else { return state };
         drop(state);
         let reading = L::read(&source);
         drop(source);

@@ -156,7 +156,7 @@ impl Timeline {
         self.len() == 0
     }
 
-    /// What was recorded so far, in the JSON format of Chrome's traces, which
+    /// Writes the recorded events in the JSON format of Chrome's traces, which
     /// <https://ui.perfetto.dev> shows as well.
     ///
     /// There is a track for each thread, with the polls, and one for each slot of a pool, with the
@@ -167,9 +167,9 @@ impl Timeline {
         json!({ "traceEvents": events, "displayTimeUnit": "ms" }).to_string()
     }
 
-    /// What was recorded so far, as a picture: a page for a browser that needs no other file. A bar
-    /// of a thread is a poll; a bar of a slot is the life of a member, and the thinner ones in it
-    /// are its waits, those at one line in one colour. The wheel zooms, dragging moves, and the
+    /// Draws the recorded events as a picture: a page for a browser, in one file. A bar of a thread
+    /// is a poll; a bar of a slot is the life of a member, and the thinner bars in it are the
+    /// member's waits, those at one line in one colour. The wheel zooms, dragging moves, and the
     /// pointer shows the details of the bar below it.
     pub fn to_html(&self) -> String {
         let data = json!(self.history().rows()).to_string();

@@ -11,6 +11,6 @@ mod wakers;
 pub use by_hand::ByHand;
 pub use dropped::{DropGuard, Dropped};
 pub use gate::Gate;
-pub use on_drop::{OnDrop, blow_up, panics_on_drop};
+pub use on_drop::{OnDrop, blow_up, panics_on_drop, stuck_and_panics_on_drop};
 pub use wake_storm::WakeStorm;
 pub use wakers::{NoWake, on_its_own_waker, send_waker};

@@ -1,6 +1,7 @@
 //! [`OnDrop`]: a destructor as a closure; and quiet panics.
 
 use std::fmt;
+use std::future::pending;
 use std::panic::resume_unwind;
 
 /// Calls a function when it is dropped.
@@ -34,6 +35,15 @@ impl<F: FnOnce()> fmt::Debug for OnDrop<F> {
 /// Always panics, with `message`.
 pub fn blow_up(message: &'static str) -> ! {
     resume_unwind(Box::new(message))
+}
+
+/// Waits for ever. When it is dropped, it drops `kept`, and then panics.
+pub fn stuck_and_panics_on_drop<T>(kept: T) -> impl Future<Output = ()> {
+    let both = (kept, panics_on_drop());
+    async move {
+        let _both = both;
+        pending::<()>().await;
+    }
 }
 
 /// Returns a value whose drop panics.

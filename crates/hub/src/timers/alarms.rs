@@ -5,6 +5,7 @@
 //! with it.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::pin::Pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -38,10 +39,11 @@ impl Alarms {
         self.set.first_key_value().map(|(at, _)| *at)
     }
 
-    /// Chooses which of the `upcoming` alarms are set together. It looks at few of them: a million
-    /// sleeps may have the same alarm.
-    pub(super) fn choose(upcoming: impl Iterator<Item = Moment>) -> Vec<Moment> {
-        let mut chosen: Vec<_> = upcoming.take(LOOKED).collect();
+    /// Chooses which of the `upcoming` alarms are set together with the `first`. It looks at few of
+    /// them: a million sleeps may have the same alarm.
+    pub(super) fn choose(first: Moment, upcoming: impl Iterator<Item = Moment>) -> Vec<Moment> {
+        let later = upcoming.take(LOOKED).skip_while(|at| *at <= first);
+        let mut chosen: Vec<_> = iter::once(first).chain(later).collect();
         chosen.dedup();
         chosen.truncate(AHEAD);
         chosen
@@ -87,9 +89,9 @@ mod tests {
 
     #[test]
     fn sleeps_with_the_same_alarm_share_it_up_to_a_limit() {
-        assert_eq!(Alarms::choose([3, 3, 5, 5, 5, 9].into_iter()), [3, 5, 9]);
-        assert!(Alarms::choose(0..).into_iter().eq(0..AHEAD as u64));
-        assert_eq!(Alarms::choose(iter::repeat(7)), [7], "an endless look at one moment");
+        assert_eq!(Alarms::choose(3, [3, 3, 5, 5, 5, 9].into_iter()), [3, 5, 9]);
+        assert!(Alarms::choose(0, 0..).into_iter().eq(0..AHEAD as u64));
+        assert_eq!(Alarms::choose(7, iter::repeat(7)), [7], "an endless look at one moment");
     }
 
     #[test]

@@ -10,7 +10,6 @@ mod alarms;
 mod calendar;
 
 use std::cell::Cell;
-use std::iter;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -210,8 +209,7 @@ impl Timers {
         if alarms.first().is_some_and(|set| set <= first) {
             return;
         }
-        let later = state.upcoming().skip_while(|at| *at <= first);
-        let wanted = Alarms::choose(iter::once(first).chain(later));
+        let wanted = Alarms::choose(first, state.upcoming());
         drop(state);
         for at in wanted {
             alarms.set(at, || Waker::from(Arc::new(Ring(self))));

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use spinney_hub::{Hub, Spawn, spawn, yield_now};
-use spinney_test_support::{Dropped, panics_on_drop, send_waker};
+use spinney_test_support::{Dropped, send_waker, stuck_and_panics_on_drop};
 
 /// Spawns a task that waits for ever.
 pub(super) fn spawn_parked(hub: &Hub, drops: &Dropped) {
@@ -251,11 +251,7 @@ fn hub_in_a_thread_local_is_waited_for() {
 fn tasks_whose_destructors_panic_are_dropped() {
     let (hub, drops) = (watched_hub(1, &Dropped::default()), Dropped::default());
     for _ in 0..3 {
-        let (guard, loud) = (drops.guard(), panics_on_drop());
-        hub.spawn(async move {
-            let _kept = (guard, loud);
-            pending::<()>().await;
-        });
+        hub.spawn(stuck_and_panics_on_drop(drops.guard()));
     }
     hub.block_on(yield_now());
     drop(hub);

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use spinney_hub::{LocalHub, Spawn, sleep, yield_now};
-use spinney_test_support::{Dropped, panics_on_drop, send_waker};
+use spinney_test_support::{Dropped, send_waker, stuck_and_panics_on_drop};
 
 thread_local! {
     static HUB: RefCell<Option<LocalHub>> = const { RefCell::new(None) };
@@ -245,11 +245,7 @@ fn task_woken_as_the_thread_of_its_hub_exits_is_dropped() {
 fn tasks_whose_destructors_panic_are_dropped() {
     let (hub, drops) = (LocalHub::new(), Dropped::default());
     for _ in 0..3 {
-        let (guard, loud) = (drops.guard(), panics_on_drop());
-        hub.spawn(async move {
-            let _kept = (guard, loud);
-            pending::<()>().await;
-        });
+        hub.spawn(stuck_and_panics_on_drop(drops.guard()));
     }
     hub.block_on(yield_now());
     drop(hub);

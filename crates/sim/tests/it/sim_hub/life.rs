@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use spinney_hub::{Executor, Hub, Spawn, sleep, yield_now};
 use spinney_sim::SimHub;
-use spinney_test_support::{Dropped, panics_on_drop};
+use spinney_test_support::{Dropped, stuck_and_panics_on_drop};
 
 #[test]
 fn output_need_not_be_send_and_the_future_may_borrow() {
@@ -170,11 +170,7 @@ fn sim_hub_is_local() {
 fn tasks_whose_destructors_panic_are_dropped() {
     let (sim, drops) = (SimHub::new(), Dropped::default());
     for _ in 0..3 {
-        let (guard, loud) = (drops.guard(), panics_on_drop());
-        sim.spawn(async move {
-            let _kept = (guard, loud);
-            pending::<()>().await;
-        });
+        sim.spawn(stuck_and_panics_on_drop(drops.guard()));
     }
     sim.block_on(yield_now());
     drop(sim);
